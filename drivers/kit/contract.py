@@ -1,0 +1,77 @@
+"""What every driver module offers and what a running source promises. Decides names only, touches nothing.
+
+A driver is the module ``drivers.<name>``; the name in gateway.toml finds it, no table lists it.
+
+The module offers
+    Options        a frozen dataclass: the keys of the device's table in gateway.toml beyond the common ones
+    check_point    (point, options) -> None, raises PointError: may this point stand in the point table?
+    connect        (device, options, post) -> Source; opens nothing yet
+
+A camera module offers ``Options`` and ``connect(name, options) -> Camera``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from drivers.kit.scan import Picture, Scan
+
+Post: TypeAlias = Callable[[Scan], None]
+"""Takes a scan on the loop's thread; never blocks, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How a source is, for ``status``.
+
+    Attributes:
+        connected: a session stands and its last answer was usable.
+        since_ns: UTC nanoseconds of the last change of ``connected``.
+        detail: one English sentence: endpoint, or the last failure.
+        counters: whole numbers that only grow, e.g. ``answers``, ``misses``, ``reconnects``, ``overruns``.
+    """
+
+    connected: bool
+    since_ns: int
+    detail: str
+    counters: dict[str, int]
+
+
+class Source(Protocol):
+    """A device being read.
+
+    Promises: ``run`` returns only by cancellation and stops within one second of it in any state, leaving
+    no task, thread or socket; a silent device posts bad points with a cause once per period; a torn,
+    foreign or random answer gives a cause and never a number; it recovers by itself, for ever;
+    NaN never comes out good; no request that could write is ever sent.
+    """
+
+    async def run(self) -> None:
+        """Read for ever and post scans."""
+        ...
+
+    async def read(self) -> Scan:
+        """Read every point once, for ``plantgate read`` without a running gateway.
+
+        Raises:
+            SourceError: the device could not be reached at all.
+        """
+        ...
+
+    def state(self) -> SourceState:
+        """How the source is now."""
+        ...
+
+
+class Camera(Protocol):
+    """A camera asked for pictures."""
+
+    async def capture(self) -> Picture:
+        """One picture, bounded in size and time.
+
+        Raises:
+            SourceError: no whole JPEG came.
+        """
+        ...

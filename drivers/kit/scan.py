@@ -1,0 +1,130 @@
+"""What flows out of a driver: columns. Decides the shape of a reading, touches nothing.
+
+A ``Scan`` is one read of one group of points of one device. Its columns have one row per point read;
+there is no object per value anywhere on the road.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.kit.quality import Cause, QualityArray, bad
+
+IndexArray: TypeAlias = NDArray[np.uint16]
+ValueArray: TypeAlias = NDArray[np.float64]
+TimeArray: TypeAlias = NDArray[np.int64]
+
+MAX_POINTS_PER_DEVICE = 65_535
+"""Point indexes are 16 bits wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a driver must know to read one point.
+
+    Attributes:
+        name: tag (位号), unique on the gateway.
+        address: where the point is, in the driver's own notation.
+        type: how its bytes are read, e.g. ``uint16``, ``float32``, ``bit``; a driver names the ones it knows.
+        order: word and byte order ``ABCD``, ``CDAB``, ``BADC`` or ``DCBA`` of values wider than a register.
+        bit: bit number 0 to 15 within a register, for ``type = "bit"`` on a register; else None.
+        scale: engineering value = raw * scale + offset.
+        offset: engineering value = raw * scale + offset.
+        unit_id: Modbus unit identifier (站号); None where the device's own stands.
+    """
+
+    name: str
+    address: str
+    type: str = "uint16"
+    order: str = "ABCD"
+    bit: int | None = None
+    scale: float = 1.0
+    offset: float = 0.0
+    unit_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One connection to one PLC and the list of points read through it.
+
+    Attributes:
+        name: unique on the gateway.
+        points: the device's point list; a Scan's ``points`` column indexes into it.
+        period_s: time between two reads.
+        slot: place of this device's reads within the period, in slots of ``kit.pace.SLOTS_PER_PERIOD``.
+        config_rev: version of the configuration this list belongs to.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    period_s: float = 1.0
+    slot: int = 0
+    config_rev: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """One read of one group of points of one device, as columns of equal length n.
+
+    Attributes:
+        device: name of the device.
+        config_rev: version of the point list that ``points`` indexes.
+        points: uint16[n], indexes into the device's point list, strictly rising.
+        values: float64[n], engineering units; NaN wherever quality is bad.
+        quality: uint8[n], see kit.quality.
+        taken_ns: UTC nanoseconds at which the answer was complete (for a miss: at which it was given up).
+        taken_mono_ns: the same instant on the monotonic clock; for intervals, never recorded.
+        source_ns: int64[n] UTC nanoseconds by the source's own clock (0 = none), or None for the whole scan.
+        raw: the bytes as read (registers, in block order); integers beyond 2**53 and strings travel here.
+    """
+
+    device: str
+    config_rev: str
+    points: IndexArray
+    values: ValueArray
+    quality: QualityArray
+    taken_ns: int
+    taken_mono_ns: int
+    source_ns: TimeArray | None = None
+    raw: bytes = b""
+
+    def __post_init__(self) -> None:
+        n = len(self.points)
+        assert len(self.values) == n, "values column has another length than points"
+        assert len(self.quality) == n, "quality column has another length than points"
+        assert self.source_ns is None or len(self.source_ns) == n, "source_ns column has another length"
+
+
+def missed(
+    device: Device, points: IndexArray, cause: Cause, taken_ns: int, taken_mono_ns: int
+) -> Scan:
+    """A scan that says "these points could not be read, and why": NaN and bad quality in every row."""
+    n = len(points)
+    return Scan(
+        device=device.name,
+        config_rev=device.config_rev,
+        points=points,
+        values=np.full(n, np.nan),
+        quality=np.full(n, bad(cause), dtype=np.uint8),
+        taken_ns=taken_ns,
+        taken_mono_ns=taken_mono_ns,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One camera snapshot.
+
+    Attributes:
+        jpeg: the whole JPEG as the camera sent it.
+        taken_ns: UTC nanoseconds at which its last byte arrived.
+        sha256: SHA-256 of ``jpeg``, taken at capture.
+    """
+
+    jpeg: bytes
+    taken_ns: int
+    sha256: bytes

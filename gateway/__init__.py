@@ -1,0 +1,1 @@
+"""Decides, sounds, records, sends: the only room that knows the others."""

@@ -1,0 +1,1 @@
+"""One alarm, its limits and its life, pure."""

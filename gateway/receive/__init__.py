@@ -1,0 +1,1 @@
+"""The reference receiver for bureaus."""

@@ -1,0 +1,1 @@
+"""From the spool to each recipient, at its own pace."""

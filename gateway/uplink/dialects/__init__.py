@@ -1,0 +1,1 @@
+"""How a recipient wants to be spoken to: one pure file per dialect."""
