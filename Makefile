@@ -1,14 +1,15 @@
 # Two commands do everything: `make demo` and `make test`. Every target sets up what it needs first.
+# Another interpreter: make test PYTHON=python3.13 VENV=.venv-313
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.ready-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: setup demo test test-long check bench
+.PHONY: setup demo test test-313 check bench kit lock
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock .ci/setup
 	sh .ci/setup "$(PYTHON)" "$(VENV)"
 	touch $@
 
@@ -18,6 +19,10 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# The same tests on Python 3.13, in a Debian 13 chroot where the machine has no python3.13 (needs root then).
+test-313:
+	sh .ci/test-313
+
 bench: setup
 	$(BIN)/plantgate bench run speed
 
@@ -26,3 +31,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# What a gateway without internet is installed from: dist/plantgate-kit.tar.gz, for this machine's platform.
+kit: setup
+	sh .ci/kit "$(BIN)/python"
+
+# Pins every package again after a change of pyproject.toml: newest versions, hashes, no addresses.
+lock:
+	sh .ci/lock "$(PYTHON)"
