@@ -10,8 +10,8 @@ STAMP = $(VENV)/.ready-$(shell cksum < requirements.lock | cut -d' ' -f1)
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml requirements.lock .ci/setup
-	sh .ci/setup "$(PYTHON)" "$(VENV)"
-	touch $@
+	@sh .ci/setup "$(PYTHON)" "$(VENV)"
+	@touch $@
 
 demo: setup
 	$(BIN)/plantgate demo
@@ -21,7 +21,7 @@ test: setup
 
 # The same tests on Python 3.13, in a Debian 13 chroot where the machine has no python3.13 (needs root then).
 test-313:
-	sh .ci/test-313
+	@sh .ci/test-313
 
 bench: setup
 	$(BIN)/plantgate bench run speed
@@ -34,8 +34,8 @@ check: setup
 
 # What a gateway without internet is installed from: dist/plantgate-kit.tar.gz, for this machine's platform.
 kit: setup
-	sh .ci/kit "$(BIN)/python"
+	@sh .ci/kit "$(BIN)/python"
 
 # Pins every package again after a change of pyproject.toml: newest versions, hashes, no addresses.
 lock:
-	sh .ci/lock "$(PYTHON)"
+	@sh .ci/lock "$(PYTHON)"
