@@ -111,14 +111,9 @@ class Broker:
         Raises:
             BrokerError: it ended, or did not answer within ``READY_TIMEOUT_S``.
         """
-        tree = self._tree = start([self.program, "-c", str(self._configuration)], log=self.log)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + READY_TIMEOUT_S
+        self._tree = start([self.program, "-c", str(self._configuration)], log=self.log)
         try:
-            while not await self._answers():
-                if tree.returncode is not None or loop.time() > end:
-                    raise self._failure()
-                await asyncio.sleep(PROBE_POLL_S)
+            await self._until_ready(self._tree)
         except BaseException:
             self.kill()
             raise
@@ -140,9 +135,14 @@ class Broker:
         self.kill()
         await self.start()
 
-    def _failure(self) -> BrokerError:
-        tail = self.log.read_text(encoding="utf-8", errors="replace")[-500:]
-        return BrokerError(f"mosquitto on port {self.port} did not come up. Its log ends: {tail}")
+    async def _until_ready(self, tree: Tree) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + READY_TIMEOUT_S
+        while not await self._answers():
+            if tree.returncode is not None or loop.time() > end:
+                tail = self.log.read_text(encoding="utf-8", errors="replace")[-500:]
+                raise BrokerError(f"mosquitto on port {self.port} did not come up. Its log ends: {tail}")
+            await asyncio.sleep(PROBE_POLL_S)
 
     async def _answers(self) -> bool:
         try:
