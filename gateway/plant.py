@@ -37,7 +37,7 @@ class PointConfig:
     unit: str = ""
     range_lo: float | None = None
     range_hi: float | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     priority: int = 2
     area: str = ""
     camera: str = ""
@@ -124,6 +124,7 @@ class StorageConfig:
         snapshot_quota_bytes: most the snapshot files may take.
         retention_days: how long records stay after every recipient settled them, 30 or more.
         flush_s: how often readings are written; the loss at a power cut.
+        memory_rows: most readings kept in memory while the disk hangs; the oldest beyond it become a gap.
     """
 
     folder: Path
@@ -131,6 +132,7 @@ class StorageConfig:
     snapshot_quota_bytes: int = 1 << 30
     retention_days: int = 90
     flush_s: float = 1.0
+    memory_rows: int = 600_000
 
 
 @dataclass(frozen=True, slots=True)

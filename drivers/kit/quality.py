@@ -84,10 +84,12 @@ def cause_of(quality_byte: int) -> Cause:
 
 def is_good(column: QualityArray) -> BoolArray:
     """Which rows are good, shape of ``column``."""
-    return (column & 3) == Status.GOOD
+    good: BoolArray = (column & 3) == Status.GOOD
+    return good
 
 
 def is_bad(column: QualityArray) -> BoolArray:
     """Which rows are bad (neither good nor uncertain), shape of ``column``."""
     low = column & 3
-    return (low != Status.GOOD) & (low != Status.UNCERTAIN)
+    neither: BoolArray = (low != Status.GOOD) & (low != Status.UNCERTAIN)
+    return neither

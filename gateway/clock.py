@@ -1,0 +1,61 @@
+"""The machine's clocks, asked in one place. Touches the kernel; what a step or a state means is ``instant.py``."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from typing import Final
+
+from gateway.instant import UNSYNCHRONISED, ClockState, Now
+
+EARLIEST_TRUSTED_NS: Final = 1_767_225_600 * 10**9
+"""2026-01-01: a box whose clock says an earlier date has never been set."""
+
+_STA_UNSYNC: Final = 0x0040
+_TIME_ERROR: Final = 5
+
+
+class _Timex(ctypes.Structure):
+    """struct timex, see adjtimex(2)."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+class SystemClock:
+    """Reads the machine's clocks; asks the kernel about synchronisation at most once in ``REFRESH_NS``."""
+
+    REFRESH_NS: Final = 5_000_000_000
+
+    def __init__(self) -> None:
+        self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
+        self._state = UNSYNCHRONISED
+        self._asked_ns = -self.REFRESH_NS
+        self._ever_synchronised = False
+
+    def now(self) -> Now:
+        """This instant."""
+        mono_ns = time.monotonic_ns()
+        utc_ns = time.time_ns()
+        if mono_ns - self._asked_ns >= self.REFRESH_NS:
+            self._asked_ns = mono_ns
+            self._state = self._ask(utc_ns)
+        return Now(mono_ns, utc_ns, self._state)
+
+    def _ask(self, utc_ns: int) -> ClockState:
+        timex = _Timex()
+        verdict = self._adjtimex(ctypes.byref(timex))
+        if utc_ns < EARLIEST_TRUSTED_NS or verdict < 0:
+            return UNSYNCHRONISED
+        error_ms = timex.maxerror / 1000
+        if verdict != _TIME_ERROR and not timex.status & _STA_UNSYNC:
+            self._ever_synchronised = True
+            return ClockState("synchronised", error_ms)
+        return ClockState("holdover", error_ms) if self._ever_synchronised else UNSYNCHRONISED

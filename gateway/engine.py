@@ -1,0 +1,437 @@
+"""Scans in, decisions out. Pure: every decision is a function of its arguments, ``now`` among them.
+
+Judges whole columns; Python objects appear only where something changes. Rules, in their order of weight:
+
+1. A bad value neither raises nor clears a process limit: the alarm keeps its state.
+2. An uncertain value may raise a limit and never clears one.
+3. A number that is not finite is bad, whatever its quality byte says.
+4. Bad quality is an alarm of its own: one per source while all its points lack communication, else one per
+   point. Causes that people bring about on purpose (``ON_PURPOSE``) are shown and are no alarm.
+5. A source whose scans stop coming is treated as one that says "not read".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.kit.quality import Cause, QualityArray, Status, bad, cause_of, is_bad
+from drivers.kit.scan import Scan
+from gateway.alarm import life
+from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind
+from gateway.alarm.limits import LEVELS, Level, LimitTable, MaskArray
+from gateway.instant import Now
+from gateway.plant import PointConfig
+
+ON_PURPOSE: Final = frozenset(
+    {Cause.MAINTENANCE, Cause.CALIBRATION, Cause.WARM_UP, Cause.SIMULATION, Cause.MANUAL, Cause.DISABLED}
+    | {Cause.MUTED, Cause.STARTUP}
+)
+"""Causes of bad quality that are not an alarm: somebody is working there, or nothing has been read yet."""
+
+_ALARMING: Final = np.array([Cause(c) not in ON_PURPOSE if c < len(Cause) else True for c in range(64)])
+_COMM: Final = np.array([c in (Cause.COMM, Cause.NOT_READ) for c in range(64)])
+_SIDES: Final[tuple[tuple[str, AlarmType, tuple[int, ...]], ...]] = (
+    ("low", "limit", (0, 1)),
+    ("high", "limit", (3, 2)),
+    ("state", "digital", (4,)),
+)
+"""(name, type, columns of the limit table from worst to mildest): one excursion at a time each."""
+
+Rows = NDArray[np.intp]
+
+
+class UnknownAlarmError(LookupError):
+    """No live alarm has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedDevice:
+    """A device as the engine sees it.
+
+    Attributes:
+        name: as in its scans.
+        points: its rows of the point table, in scan order.
+        stale_after_ns: without a scan for this long its points are not read; 0 where silence is normal
+            because the driver measures liveness itself and posts only changes.
+    """
+
+    name: str
+    points: tuple[PointConfig, ...]
+    stale_after_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A picture is wanted."""
+
+    camera: str
+    alarm_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be done; the order of the fields is the order of the deeds."""
+
+    sirens: tuple[AlarmChanged, ...] = ()
+    changes: tuple[AlarmChanged, ...] = ()
+    scans: tuple[Scan, ...] = ()
+    captures: tuple[Capture, ...] = ()
+
+
+class Engine:
+    """All points of a gateway as columns, and the alarms that stand.
+
+    Attributes:
+        values: float64[n], last value of each point that was not bad; NaN before the first.
+        quality: uint8[n], quality of the last reading.
+        taken_ns: int64[n], UTC of the last reading, 0 before the first.
+        alarms: live alarms by condition: active, or returned and not yet acknowledged.
+        strangers: scans of unknown devices or another point list, refused and counted.
+    """
+
+    def __init__(self, devices: Sequence[WatchedDevice], standing: Iterable[Alarm], now: Now) -> None:
+        self._points = tuple(point for device in devices for point in device.points)
+        n = len(self._points)
+        self._devices = {device.name: device for device in devices}
+        self._base: dict[str, int] = {}
+        self._heard_mono_ns: dict[str, int] = {}
+        base = 0
+        for device in devices:
+            self._base[device.name] = base
+            base += len(device.points)
+            if device.stale_after_ns:
+                self._heard_mono_ns[device.name] = now.mono_ns
+        names = [source_of(device.name, point) for device in devices for point in device.points]
+        self._source_names = tuple(dict.fromkeys(names))
+        index = {name: k for k, name in enumerate(self._source_names)}
+        self._source = np.array([index[name] for name in names], dtype=np.intp)
+        self._source_size = np.bincount(self._source, minlength=len(index))
+        self._down = np.zeros(len(index), dtype=np.bool_)
+        self._comm = np.zeros(n, dtype=np.bool_)
+        self._quality_alarm = np.zeros(n, dtype=np.bool_)
+        self._peak = np.full(n, np.nan)
+        self._row = {point.point.name: row for row, point in enumerate(self._points)}
+        self._table = LimitTable(tuple(point.limits for point in self._points))
+        self.values = np.full(n, np.nan)
+        self.quality: QualityArray = np.full(n, bad(Cause.STARTUP), dtype=np.uint8)
+        self.taken_ns = np.zeros(n, dtype=np.int64)
+        self.alarms: dict[str, Alarm] = {}
+        self.strangers = 0
+        self._changes: list[AlarmChanged] = []
+        self._captures: list[Capture] = []
+        for alarm in standing:
+            self._restore(alarm)
+
+    @property
+    def points(self) -> tuple[PointConfig, ...]:
+        """Every point; the rows of the columns."""
+        return self._points
+
+    @property
+    def next_deadline(self) -> int | None:
+        """Monotonic nanoseconds at which ``tick`` has something to decide without new data; None: never."""
+        return min(
+            (heard + self._devices[name].stale_after_ns for name, heard in self._heard_mono_ns.items()),
+            default=None,
+        )
+
+    def step(self, scans: Sequence[Scan], now: Now) -> Outcome:
+        """Judge scans in the order given; scans of different devices are judged in one pass."""
+        kept: list[Scan] = []
+        batch: list[Scan] = []
+        seen: set[str] = set()
+        for scan in scans:
+            if not self._is_ours(scan):
+                self.strangers += 1
+                continue
+            if scan.device in seen:
+                kept += self._judge(batch, now)
+                batch, seen = [], set()
+            batch.append(scan)
+            seen.add(scan.device)
+            if scan.device in self._heard_mono_ns:
+                self._heard_mono_ns[scan.device] = now.mono_ns
+        if batch:
+            kept += self._judge(batch, now)
+        return self._outcome(tuple(kept))
+
+    def tick(self, now: Now) -> Outcome:
+        """Decide what no data brings about: sources that fell silent."""
+        silent = [
+            self._not_read(name, now)
+            for name, heard in self._heard_mono_ns.items()
+            if now.mono_ns - heard >= self._devices[name].stale_after_ns
+        ]
+        return self.step(silent, now)
+
+    def acknowledge(self, alarm_id: str, actor: str, note: str, now: Now) -> Outcome:
+        """A person has seen an alarm; a second acknowledgement changes nothing.
+
+        Raises:
+            UnknownAlarmError: no live alarm has this id.
+        """
+        alarm = next((a for a in self.alarms.values() if a.alarm_id == alarm_id), None)
+        if alarm is None:
+            raise UnknownAlarmError(alarm_id)
+        if not alarm.acknowledged:
+            self._change(life.acknowledged(alarm, actor, note, now.utc_ns))
+        return self._outcome(())
+
+    def condition(self, name: str, cause: str, now: Now) -> Outcome:
+        """A part of the gateway itself is well (``cause`` = "") or not, and why; repeats change nothing."""
+        self._raise_or_clear(f"gateway/{name}", "gateway", "", name, "FAULT", cause, now)
+        return self._outcome(())
+
+    def attach(self, alarm_id: str, snapshot_id: str) -> None:
+        """A picture was taken for an alarm; its next change names it."""
+        for condition, alarm in self.alarms.items():
+            if alarm.alarm_id == alarm_id:
+                pictures = (*alarm.snapshot_ids, snapshot_id)[-life.MAX_SNAPSHOTS :]
+                self.alarms[condition] = replace(alarm, snapshot_ids=pictures)
+
+    # -- judging columns ------------------------------------------------------------------------------
+
+    def _is_ours(self, scan: Scan) -> bool:
+        device = self._devices.get(scan.device)
+        return device is not None and len(scan.points) > 0 and int(scan.points[-1]) < len(device.points)
+
+    def _judge(self, scans: list[Scan], now: Now) -> list[Scan]:
+        scans = [_without_false_good(scan) for scan in scans]
+        rows: Rows = np.concatenate([scan.points + np.intp(self._base[scan.device]) for scan in scans])
+        values = np.concatenate([scan.values for scan in scans])
+        quality = np.concatenate([scan.quality for scan in scans])
+        unusable = is_bad(quality)
+        if unusable.any():
+            usable = ~unusable
+            self.values[rows[usable]] = values[usable]
+        else:
+            self.values[rows] = values
+        same_quality = np.array_equal(self.quality[rows], quality)
+        self.quality[rows] = quality
+        self.taken_ns[rows] = np.repeat(
+            [scan.taken_ns for scan in scans], [len(scan.points) for scan in scans]
+        )
+        if not same_quality or self._unsettled(rows):
+            self._judge_quality(rows, quality, unusable, now)
+        self._judge_limits(rows, values, quality, unusable, now)
+        return scans
+
+    def _unsettled(self, rows: Rows) -> bool:
+        """A restored quality alarm is judged at the first scan even if the quality byte did not change."""
+        return bool(self._quality_alarm[rows].any() or self._down[self._source[rows]].any())
+
+    def _judge_limits(
+        self, rows: Rows, values: NDArray[np.float64], quality: QualityArray, unusable: MaskArray, now: Now
+    ) -> None:
+        violated = self._table.judge(rows, values)
+        active = self._table.active[rows]
+        uncertain = (quality & 3) == Status.UNCERTAIN
+        if uncertain.any():
+            violated = np.where(uncertain[:, None], violated | active, violated)
+        changed = (violated != active).any(axis=1)
+        changed &= ~unusable
+        if active.any():
+            self._track_peaks(rows, values, active, unusable)
+        for i in np.flatnonzero(changed):
+            self._move_limits(int(rows[i]), violated[i], active[i].copy(), float(values[i]), now)
+
+    def _track_peaks(
+        self, rows: Rows, values: NDArray[np.float64], active: MaskArray, unusable: MaskArray
+    ) -> None:
+        high = active[:, 2:].any(axis=1) & ~unusable
+        low = active[:, :2].any(axis=1) & ~unusable
+        self._peak[rows[high]] = np.fmax(self._peak[rows[high]], values[high])
+        self._peak[rows[low]] = np.fmin(self._peak[rows[low]], values[low])
+
+    def _move_limits(self, row: int, violated: MaskArray, active: MaskArray, value: float, now: Now) -> None:
+        self._table.set_active(row, violated)
+        point = self._points[row]
+        for side, kind, columns in _SIDES:
+            before = next((LEVELS[k] for k in columns if active[k]), None)
+            after = next((LEVELS[k] for k in columns if violated[k]), None)
+            if before == after:
+                continue
+            condition = f"{point.point.name}/{side}"
+            if after is None:
+                peak = _number(self._peak[row])
+                self._clear(condition, self._why_cleared(point, before), value, peak, now)
+            elif before is None:
+                self._peak[row] = value
+                self._raise(condition, kind, point.point.name, self._source_name(row), after, "", value, now)
+            else:
+                alarm = self.alarms[condition]
+                peak = _number(self._peak[row])
+                self._change(life.escalated(alarm, after, value, point.limits.edge(after), peak, now.utc_ns))
+                if point.camera:
+                    self._captures.append(Capture(point.camera, alarm.alarm_id))
+
+    @staticmethod
+    def _why_cleared(point: PointConfig, level: Level | None) -> ClearKind:
+        try:
+            point.limits.edge(level or "H")
+        except ValueError:
+            return "limit_removed"
+        return "returned"
+
+    def _judge_quality(self, rows: Rows, quality: QualityArray, unusable: MaskArray, now: Now) -> None:
+        comm = unusable & _COMM[quality >> 2]
+        if not np.array_equal(self._comm[rows], comm):
+            self._comm[rows] = comm
+            counts = np.bincount(self._source, weights=self._comm, minlength=len(self._down))
+            down = counts == self._source_size
+            for k in np.flatnonzero(down != self._down):
+                name = self._source_names[k]
+                cause = Cause.COMM.word if down[k] else ""
+                self._raise_or_clear(f"{name}/comm", "comm", "", name, "COMM", cause, now)
+            self._down = down
+        alarming = unusable & _ALARMING[quality >> 2] & ~(comm & self._down[self._source[rows]])
+        changed = np.where(unusable, alarming & ~self._quality_alarm[rows], self._quality_alarm[rows])
+        for i in np.flatnonzero(changed):
+            row = int(rows[i])
+            self._quality_alarm[row] = alarming[i]
+            name = self._points[row].point.name
+            cause = cause_of(int(quality[i])).word if alarming[i] else ""
+            self._raise_or_clear(
+                f"{name}/quality", "quality", name, self._source_name(row), "BAD", cause, now
+            )
+
+    # -- alarms that stand ----------------------------------------------------------------------------
+
+    def _raise_or_clear(
+        self, condition: str, kind: AlarmType, point_id: str, source: str, level: str, cause: str, now: Now
+    ) -> None:
+        alarm = self.alarms.get(condition)
+        active = alarm is not None and alarm.active
+        if cause and not active:
+            self._raise(condition, kind, point_id, source, level, cause, None, now)
+        elif not cause and active:
+            self._clear(condition, "returned", None, None, now)
+
+    def _raise(
+        self,
+        condition: str,
+        kind: AlarmType,
+        point_id: str,
+        source: str,
+        level: str,
+        cause: str,
+        value: float | None,
+        now: Now,
+    ) -> None:
+        before = self.alarms.get(condition)
+        point = self._points[self._row[point_id]] if point_id else None
+        limited = point is not None and kind in ("limit", "digital")
+        alarm = Alarm(
+            alarm_id=f"{condition}@{now.utc_ns}",
+            condition=condition,
+            type=kind,
+            point_id=point_id,
+            source=source,
+            priority=point.priority if point else 2,
+            text=point.description if point else source,
+            active=True,
+            acknowledged=False,
+            level_start=level,
+            level_worst=level,
+            level_current=level,
+            value=value,
+            peak=value,
+            limit_edge=point.limits.edge(level) if point and limited else None,  # type: ignore[arg-type]
+            cause=cause,
+            raised_ns=now.utc_ns,
+            changed_ns=now.utc_ns,
+            repeat_count=before.repeat_count + 1 if before else 0,
+        )
+        self._change(AlarmChanged("raise", alarm))
+        if limited and point and point.camera:
+            self._captures.append(Capture(point.camera, alarm.alarm_id))
+
+    def _clear(
+        self, condition: str, kind: ClearKind, value: float | None, peak: float | None, now: Now
+    ) -> None:
+        self._change(life.cleared(self.alarms[condition], kind, value, peak, now.utc_ns))
+
+    def _change(self, change: AlarmChanged) -> None:
+        self._changes.append(change)
+        if change.alarm.ended:
+            self.alarms.pop(change.alarm.condition, None)
+        else:
+            self.alarms[change.alarm.condition] = change.alarm
+
+    def _restore(self, alarm: Alarm) -> None:
+        """Take up an alarm that stood at the last stop, before the first scan is judged."""
+        self.alarms[alarm.condition] = alarm
+        if not alarm.active:
+            return
+        row = self._row.get(alarm.point_id)
+        if alarm.type == "comm":
+            if alarm.source in self._source_names:
+                k = self._source_names.index(alarm.source)
+                self._down[k] = True
+                self._comm[self._source == k] = True
+                return
+        elif alarm.type == "gateway":
+            return
+        elif row is not None and alarm.type == "quality":
+            self._quality_alarm[row] = True
+            return
+        elif row is not None:
+            self._restore_limits(row, alarm)
+            return
+        self._change(life.cleared(alarm, "point_removed", None, alarm.peak, alarm.changed_ns))
+
+    def _restore_limits(self, row: int, alarm: Alarm) -> None:
+        mask = self._table.active[row].copy()
+        worst = LEVELS.index(alarm.level_current)
+        mask[worst] = True
+        if LEVELS[worst] in ("LL", "HH"):
+            mild = 1 if worst == 0 else 2
+            limits = self._points[row].limits
+            mask[mild] = (limits.l if mild == 1 else limits.h) is not None
+        self._table.set_active(row, mask)
+        self._peak[row] = np.nan if alarm.peak is None else alarm.peak
+
+    def _source_name(self, row: int) -> str:
+        return str(self._source_names[self._source[row]])
+
+    def _not_read(self, name: str, now: Now) -> Scan:
+        n = len(self._devices[name].points)
+        return Scan(
+            device=name,
+            config_rev="",
+            points=np.arange(n, dtype=np.uint16),
+            values=np.full(n, np.nan),
+            quality=np.full(n, bad(Cause.NOT_READ), dtype=np.uint8),
+            taken_ns=now.utc_ns,
+            taken_mono_ns=now.mono_ns,
+        )
+
+    def _outcome(self, scans: tuple[Scan, ...]) -> Outcome:
+        changes, captures = tuple(self._changes), tuple(self._captures)
+        self._changes.clear()
+        self._captures.clear()
+        return Outcome(sirens=changes, changes=changes, scans=scans, captures=captures)
+
+
+def source_of(device: str, point: PointConfig) -> str:
+    """Points that fall together: those of one unit behind one connection."""
+    unit_id = point.point.unit_id
+    return device if unit_id is None else f"{device}/{unit_id}"
+
+
+def _without_false_good(scan: Scan) -> Scan:
+    false_good = ~np.isfinite(scan.values) & ~is_bad(scan.quality)
+    if not false_good.any():
+        return scan
+    quality = scan.quality.copy()
+    quality[false_good] = bad(Cause.GARBLED)
+    return replace(scan, quality=quality)
+
+
+def _number(value: np.floating | float) -> float | None:
+    return None if np.isnan(value) else float(value)

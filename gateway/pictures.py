@@ -1,0 +1,97 @@
+"""Pictures on alarm: from the engine's wish to a snapshot record. Touches cameras and snapshot files.
+
+Never on an alarm's way: a camera has its own task and a short queue, and a picture that does not come is a line
+in ``status``, not a delay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from buffer.files import SnapshotFiles
+
+from buffer.errors import SpoolError
+from drivers.kit.contract import Camera
+from drivers.kit.errors import SourceError
+from drivers.kit.scan import Picture
+from gateway.engine import Capture
+from gateway.instant import rfc3339
+from gateway.plant import CameraConfig
+
+MAX_WISHES: Final = 8
+"""Pictures one camera may owe; beyond it the newest wish is dropped, for the oldest moment is gone anyway."""
+
+Keep = Callable[[dict[str, Any], int], None]
+"""(item of the snapshot record, UTC nanoseconds): makes it durable."""
+
+
+class Watcher:
+    """One camera and the pictures it owes."""
+
+    def __init__(
+        self,
+        config: CameraConfig,
+        camera: Camera,
+        files: SnapshotFiles,
+        keep: Keep,
+        attach: Callable[[str, str], None],
+        in_thread: Callable[[Callable[[], object]], Awaitable[object]],
+    ) -> None:
+        self.name = config.name
+        self.dropped = 0
+        self._config = config
+        self._camera = camera
+        self._files = files
+        self._keep = keep
+        self._attach = attach
+        self._in_thread = in_thread
+        self._wishes: asyncio.Queue[Capture] = asyncio.Queue(MAX_WISHES)
+        self._failure = ""
+        self._last_ns = 0
+
+    def wish(self, capture: Capture) -> None:
+        """Ask for a picture; never blocks."""
+        try:
+            self._wishes.put_nowait(capture)
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def run(self) -> None:
+        """Take one picture after the other, for ever."""
+        while True:
+            capture = await self._wishes.get()
+            try:
+                picture = await self._camera.capture()
+                await self._in_thread(lambda picture=picture: self._files.save(picture.jpeg, picture.sha256))
+            except (SourceError, SpoolError) as e:
+                self._failure = str(e)
+                continue
+            self._failure = ""
+            self._record(capture, picture)
+
+    def _record(self, capture: Capture, picture: Picture) -> None:
+        self._last_ns = picture.taken_ns
+        snapshot_id = f"{self.name}@{picture.taken_ns}"
+        item = {
+            "id": snapshot_id,
+            "camera_id": self.name,
+            "gb_code": self._config.gb_code,
+            "t": rfc3339(picture.taken_ns),
+            "alarm_id": capture.alarm_id,
+            "sha256": picture.sha256.hex(),
+            "mime": "image/jpeg",
+            "size_bytes": len(picture.jpeg),
+        }
+        self._keep(item, picture.taken_ns)
+        self._attach(capture.alarm_id, snapshot_id)
+
+    def state(self) -> dict[str, Any]:
+        """For ``status``."""
+        return {
+            "name": self.name,
+            "state": "failed" if self._failure else "ok",
+            "detail": self._failure,
+            "last_at": rfc3339(self._last_ns) if self._last_ns else None,
+        }

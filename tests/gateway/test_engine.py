@@ -1,0 +1,361 @@
+"""The engine as a process engineer would question it."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.kit.quality import GOOD, Cause, Status, bad, quality
+from drivers.kit.scan import Point, Scan
+from gateway.alarm.life import Alarm, restore
+from gateway.alarm.limits import Limits
+from gateway.engine import Capture, Engine, UnknownAlarmError, WatchedDevice
+from gateway.instant import Now
+from gateway.plant import PointConfig
+
+SECOND = 1_000_000_000
+
+
+def now(second=0.0):
+    return Now(int(second * SECOND), 1_790_000_000 * SECOND + int(second * SECOND))
+
+
+def tank(name="LT-1", unit_id=None, **limits):
+    limits = limits or {"ll": 5.0, "l": 10.0, "h": 80.0, "hh": 90.0, "deadband": 2.0}
+    return PointConfig(Point(name, "40001", unit_id=unit_id), limits=Limits(**limits), camera="cam")
+
+
+def scan(values, q=GOOD, device="plc", first=0):
+    values = np.atleast_1d(np.asarray(values, dtype=float))
+    qualities = np.full(len(values), q, dtype=np.uint8)
+    points = np.arange(first, first + len(values), dtype=np.uint16)
+    return Scan(device, "rev", points, values, qualities, 1_790_000_000 * SECOND, 0)
+
+
+class Bench:
+    """An engine and a clock that goes on by a second a step."""
+
+    def __init__(self, *points, standing=(), stale_after_s=0):
+        self.engine = Engine(
+            [WatchedDevice("plc", tuple(points) or (tank(),), stale_after_s * SECOND)], standing, now()
+        )
+        self.second = 0
+
+    def see(self, values, q=GOOD, **more):
+        self.second += 1
+        outcome = self.engine.step([scan(values, q, **more)], now(self.second))
+        return [f"{c.transition} {c.alarm.condition} {c.alarm.level_current}" for c in outcome.changes]
+
+    def live(self, condition="LT-1/high"):
+        return self.engine.alarms[condition]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (79.999, []),
+        (80.0, ["raise LT-1/high H"]),
+        (90.0, ["raise LT-1/high HH"]),
+        (10.001, []),
+        (10.0, ["raise LT-1/low L"]),
+        (5.0, ["raise LT-1/low LL"]),
+    ],
+)
+def test_a_limit_is_inclusive(value, said):
+    assert Bench().see(value) == said
+
+
+def test_the_deadband_lies_on_the_return_side_only():
+    bench = Bench()
+    assert bench.see(80.0) == ["raise LT-1/high H"]
+    assert bench.see(78.0) == []
+    assert bench.see(77.999) == ["clear LT-1/high H"]
+    assert bench.see(79.9) == []
+    low = Bench()
+    assert low.see(10.0) == ["raise LT-1/low L"]
+    assert low.see(12.0) == []
+    assert low.see(12.001) == ["clear LT-1/low L"]
+
+
+def test_one_excursion_escalates_in_place_and_keeps_its_worst():
+    bench = Bench()
+    bench.see(85.0)
+    first = bench.live()
+    assert bench.see(95.0) == ["escalate LT-1/high HH"]
+    assert bench.see(97.0) == []
+    assert bench.see(85.0) == ["deescalate LT-1/high H"]
+    assert bench.see(20.0) == ["clear LT-1/high H"]
+    last = bench.live()
+    assert last.alarm_id == first.alarm_id
+    assert (last.level_start, last.level_worst, last.peak) == ("H", "HH", 97.0)
+    assert last.change_no == 4
+    assert not last.active
+    assert not last.acknowledged
+
+
+def test_the_low_side_keeps_the_lowest_value():
+    bench = Bench()
+    bench.see(9.0)
+    bench.see(3.0)
+    bench.see(7.5)
+    assert bench.live("LT-1/low").peak == 3.0
+
+
+def test_from_high_to_low_is_two_excursions():
+    bench = Bench()
+    bench.see(85.0)
+    assert bench.see(4.0) == ["raise LT-1/low LL", "clear LT-1/high H"]
+
+
+def test_a_bad_value_neither_raises_nor_clears_a_limit():
+    bench = Bench()
+    bench.see(85.0)
+    said = bench.see(math.nan, bad(Cause.DEVICE_FAULT))
+    assert said == ["raise LT-1/quality BAD"]
+    assert bench.see(0.0, bad(Cause.DEVICE_FAULT)) == []
+    assert bench.live().active
+    assert bench.live("LT-1/quality").cause == "device_fault"
+    assert bench.see(85.0) == ["clear LT-1/quality BAD"]
+    assert bench.live().active
+
+
+def test_a_number_that_is_not_finite_is_bad_whatever_its_quality_says():
+    bench = Bench()
+    bench.see(85.0)
+    outcome = bench.engine.step([scan(math.nan)], now(9))
+    assert [c.alarm.cause for c in outcome.changes] == ["garbled"]
+    assert outcome.scans[0].quality.tolist() == [bad(Cause.GARBLED)]
+    assert bench.live().active
+
+
+def test_an_uncertain_value_may_raise_and_never_clears():
+    uncertain = quality(Status.UNCERTAIN, Cause.SIMULATION)
+    bench = Bench()
+    assert bench.see(85.0, uncertain) == ["raise LT-1/high H"]
+    assert bench.see(20.0, uncertain) == []
+    assert bench.see(20.0) == ["clear LT-1/high H"]
+
+
+@pytest.mark.parametrize("cause", [Cause.MAINTENANCE, Cause.CALIBRATION, Cause.WARM_UP, Cause.STARTUP])
+def test_what_people_do_on_purpose_is_no_alarm(cause):
+    assert Bench().see(math.nan, bad(cause)) == []
+
+
+def test_a_source_without_communication_is_one_alarm_and_not_one_per_point():
+    points = [tank(f"LT-{k}") for k in range(100)]
+    bench = Bench(*points)
+    bench.see(np.full(100, 85.0))
+    assert bench.see(np.full(100, math.nan), bad(Cause.COMM)) == ["raise plc/comm COMM"]
+    assert bench.see(np.full(100, math.nan), bad(Cause.COMM)) == []
+    assert bench.live("LT-7/high").active
+    assert bench.see(np.full(100, 85.0)) == ["clear plc/comm COMM"]
+
+
+def test_units_behind_one_connection_fall_alone():
+    bench = Bench(tank("A", unit_id=1), tank("B", unit_id=2))
+    assert bench.see([math.nan], bad(Cause.COMM)) == ["raise plc/1/comm COMM"]
+    assert bench.see([50.0], first=1) == []
+
+
+def test_a_point_without_communication_among_others_is_its_own_alarm():
+    bench = Bench(tank("A"), tank("B"))
+    bench.see([50.0, 50.0])
+    assert bench.see([math.nan], bad(Cause.COMM)) == ["raise A/quality BAD"]
+    assert bench.see([50.0]) == ["clear A/quality BAD"]
+
+
+def test_a_source_that_falls_silent_is_told_by_the_clock_alone():
+    bench = Bench(stale_after_s=5)
+    bench.see(85.0)
+    assert bench.engine.next_deadline == 6 * SECOND
+    assert bench.engine.tick(now(5.9)).changes == ()
+    changes = bench.engine.tick(now(6)).changes
+    assert [c.alarm.condition for c in changes] == ["plc/comm"]
+    assert bench.live().active
+    assert bench.engine.quality.tolist() == [bad(Cause.NOT_READ)]
+
+
+@pytest.mark.parametrize("on", [0, 1])
+def test_a_contact_is_an_alarm_in_its_named_state(on):
+    bench = Bench(tank("GD-1", on=on))
+    assert bench.see(1 - on) == []
+    assert bench.see(on) == ["raise GD-1/state ON"]
+    assert bench.see(1 - on) == ["clear GD-1/state ON"]
+
+
+def test_acknowledging_is_a_persons_deed_and_ends_a_returned_alarm():
+    bench = Bench()
+    bench.see(85.0)
+    alarm_id = bench.live().alarm_id
+    bench.see(20.0)
+    outcome = bench.engine.acknowledge(alarm_id, "wang", "阀门已关", now(9))
+    assert [c.transition for c in outcome.changes] == ["ack"]
+    assert outcome.changes[0].alarm.ack_by == "wang"
+    assert bench.engine.alarms == {}
+    with pytest.raises(UnknownAlarmError):
+        bench.engine.acknowledge(alarm_id, "wang", "", now(10))
+
+
+def test_an_acknowledged_alarm_that_escalates_wants_to_be_seen_again():
+    bench = Bench()
+    bench.see(85.0)
+    bench.engine.acknowledge(bench.live().alarm_id, "wang", "", now(2))
+    assert bench.engine.acknowledge(bench.live().alarm_id, "li", "", now(3)).changes == ()
+    bench.see(95.0)
+    assert not bench.live().acknowledged
+    bench.see(20.0)
+    assert not bench.live().active
+
+
+def test_repeats_are_counted_until_somebody_acknowledges():
+    bench = Bench()
+    ids = set()
+    for _ in range(3):
+        bench.see(85.0)
+        ids.add(bench.live().alarm_id)
+        bench.see(20.0)
+    assert bench.live().repeat_count == 2
+    assert len(ids) == 3
+
+
+def test_a_picture_is_wanted_at_the_raise_and_at_each_new_level():
+    bench = Bench()
+    wishes = [bench.engine.step([scan(v)], now(k)).captures for k, v in enumerate((50.0, 85.0, 86.0, 95.0))]
+    assert [[w.camera for w in wish] for wish in wishes] == [[], ["cam"], [], ["cam"]]
+    assert isinstance(wishes[1][0], Capture)
+    bench.engine.attach(bench.live().alarm_id, "cam@1")
+    bench.see(20.0)
+    assert bench.live().snapshot_ids == ("cam@1",)
+
+
+def test_two_scans_of_one_device_are_judged_in_their_order():
+    bench = Bench()
+    outcome = bench.engine.step([scan(95.0), scan(20.0)], now(1))
+    assert [c.transition for c in outcome.changes] == ["raise", "clear"]
+
+
+def test_scans_of_strangers_are_counted_and_disturb_nobody():
+    bench = Bench()
+    outcome = bench.engine.step([scan(95.0, device="other"), scan([1.0, 2.0]), scan(50.0)], now(1))
+    assert outcome.changes == ()
+    assert bench.engine.strangers == 2
+    assert len(outcome.scans) == 1
+
+
+def test_a_part_of_the_gateway_is_an_alarm_once_and_clears_once():
+    bench = Bench()
+    assert len(bench.engine.condition("disk", "hung", now(1)).changes) == 1
+    assert bench.engine.condition("disk", "still hung", now(2)).changes == ()
+    assert [c.transition for c in bench.engine.condition("disk", "", now(3)).changes] == ["clear"]
+
+
+def standing_after(*values, **kind):
+    bench = Bench()
+    for value in values:
+        bench.see(value, **kind)
+    return [restore(alarm.state_bytes()) for alarm in bench.engine.alarms.values()]
+
+
+def test_a_standing_alarm_survives_a_restart_and_is_not_raised_twice():
+    standing = standing_after(85.0, 95.0)
+    assert [type(a) for a in standing] == [Alarm]
+    bench = Bench(standing=standing)
+    assert bench.see(95.0) == []
+    assert bench.see(78.5) == ["deescalate LT-1/high H"]
+    assert bench.see(77.0) == ["clear LT-1/high H"]
+    assert bench.live().alarm_id == standing[0].alarm_id
+    assert bench.live().peak == 95.0
+
+
+def test_a_restart_alone_clears_nothing():
+    bench = Bench(standing=standing_after(85.0))
+    assert bench.see(math.nan, bad(Cause.COMM)) == ["raise plc/comm COMM"]
+    assert bench.live().active
+
+
+@pytest.mark.parametrize(("cause", "condition"), [(Cause.COMM, "plc/comm"), (Cause.REFUSED, "LT-1/quality")])
+def test_a_quality_alarm_survives_a_restart(cause, condition):
+    standing = standing_after(math.nan, q=bad(cause))
+    bench = Bench(standing=standing)
+    assert bench.see(math.nan, bad(cause)) == []
+    assert [s.split()[:2] for s in bench.see(50.0)] == [["clear", condition]]
+
+
+def test_an_alarm_whose_limit_was_taken_out_clears_and_says_why():
+    bench = Bench(tank(ll=1.0), standing=standing_after(85.0))
+    assert bench.see(85.0) == ["clear LT-1/high H"]
+    assert bench.live().clear_kind == "limit_removed"
+
+
+def test_an_alarm_whose_point_was_taken_out_clears_and_says_why():
+    bench = Bench(tank("OTHER"), standing=standing_after(85.0))
+    outcome = bench.engine.tick(now(1))
+    assert [(c.transition, c.alarm.clear_kind) for c in outcome.changes] == [("clear", "point_removed")]
+
+
+QUALITIES = [
+    GOOD,
+    GOOD,
+    GOOD,
+    bad(Cause.COMM),
+    bad(Cause.REFUSED),
+    quality(Status.UNCERTAIN),
+    bad(Cause.FROZEN),
+]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from([3.0, 7.0, 11.0, 50.0, 79.0, 85.0, 95.0]), st.sampled_from(QUALITIES)),
+            st.just("restart"),
+            st.just("acknowledge"),
+        ),
+        max_size=40,
+    )
+)
+def test_no_sequence_clears_without_a_good_value_on_the_safe_side(deeds):
+    """Against a plain model: one point, what is known of it, and the four rules."""
+    bench = Bench()
+    level = {"high": None, "low": None}
+    acknowledged: set[str] = set()
+    for deed in deeds:
+        if deed == "restart":
+            standing = [restore(a.state_bytes()) for a in bench.engine.alarms.values()]
+            bench_second = bench.second
+            bench = Bench(standing=standing)
+            bench.second = bench_second
+        elif deed == "acknowledge":
+            for alarm in list(bench.engine.alarms.values()):
+                bench.engine.acknowledge(alarm.alarm_id, "x", "", now(bench.second))
+                acknowledged.add(alarm.alarm_id)
+        else:
+            value, q = deed
+            bench.see(value, q)
+            usable, clears = q & 3 in (Status.GOOD, Status.UNCERTAIN), q & 3 == Status.GOOD
+            if usable:
+                level["high"] = _next(level["high"], ((90.0, "HH"), (80.0, "H")), value, clears)
+                level["low"] = _next(level["low"], ((-5.0, "LL"), (-10.0, "L")), -value, clears)
+        for side in ("high", "low"):
+            alarm = bench.engine.alarms.get(f"LT-1/{side}")
+            open_level = alarm.level_current if alarm and alarm.active else None
+            assert open_level == level[side]
+        for alarm in bench.engine.alarms.values():
+            assert not alarm.acknowledged or alarm.alarm_id in acknowledged
+
+
+def _next(level, edges, value, clears):
+    rank = {None: 0, "H": 1, "L": 1, "HH": 2, "LL": 2}
+    entered = next((name for edge, name in edges if value >= edge), None)
+    held = None
+    for edge, name in edges:
+        if level is not None and rank[name] <= rank[level] and value >= edge - 2.0:
+            held = name
+            break
+    found = max(entered, held, key=lambda name: rank[name])
+    if not clears and rank[found] < rank[level]:
+        return level
+    return found
