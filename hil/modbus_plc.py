@@ -124,6 +124,11 @@ class ModbusPlc:
         self._server: asyncio.Server | None = None
 
     @property
+    def listening(self) -> bool:
+        """Whether it accepts connections."""
+        return self._server is not None
+
+    @property
     def writes_seen(self) -> int:
         """Requests with any function code that is not a plain read."""
         return sum(count for code, count in self.functions.items() if code not in READ_FUNCTIONS)
@@ -150,13 +155,12 @@ class ModbusPlc:
 
     async def refuse(self) -> None:
         """Cut every connection and refuse new ones."""
-        if self._server is not None:
-            self._server.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
             self.drop()
-            while self.connections:  # their ends are on the loop already
-                await asyncio.sleep(0)
-            await self._server.wait_closed()
-            self._server = None
+            await asyncio.sleep(0)  # the loop has the connections' ends queued
+            await server.wait_closed()
 
     def drop(self) -> None:
         """Cut every connection without a word; new ones are accepted."""
@@ -221,6 +225,9 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         plc = self._plc
+        if not plc.listening:  # accepted just before the port was closed
+            transport.abort()
+            return
         plc.opened += 1
         if plc.max_connections and len(plc.connections) >= plc.max_connections:
             transport.abort()
