@@ -34,7 +34,7 @@ check: setup
 
 # What a gateway without internet is installed from: dist/plantgate-kit.tar.gz, for this machine's platform.
 kit: setup
-	@sh .ci/kit "$(BIN)/python"
+	@sh systemd/kit.sh "$(BIN)/python"
 
 # Pins every package again after a change of pyproject.toml: newest versions, hashes, no addresses.
 lock:
