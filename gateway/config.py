@@ -1,0 +1,375 @@
+"""gateway.toml and its point table -> Config, or every mistake in both at once. Reads files, opens no line.
+
+pydantic stands here and in ``sections`` only: what lies behind this edge is checked and plain (``plant``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import math
+import os
+import pkgutil
+import tomllib
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+import drivers
+import gateway.uplink.dialects
+from drivers.kit.errors import PointError
+from drivers.kit.pace import SLOTS_PER_PERIOD
+from drivers.kit.scan import Device, Point
+from gateway.errors import Exit, UserFacingError, UserFileErrors
+from gateway.places import KeyPath, Places, parse
+from gateway.plant import (
+    CameraConfig,
+    Config,
+    DeviceConfig,
+    OutputConfig,
+    PointConfig,
+    RecipientConfig,
+    StorageConfig,
+)
+from gateway.points import CheckPoint, Known, read_points
+from gateway.sections import (
+    CODE_OF_PROBLEM,
+    PATTERN_RULES,
+    SINGLE_SECTIONS,
+    CameraSection,
+    DeviceSection,
+    GatewaySection,
+    OutputSection,
+    RecipientSection,
+    Role,
+    RuntimeSection,
+    Section,
+    SiteSection,
+    StorageSection,
+)
+from gateway.words import both, meant, said
+
+DEFAULT_PATH: Final = Path("/etc/plantgate/gateway.toml")
+MAX_OF_SECTION: Final = {"device": 1000, "camera": 200, "recipient": 16, "output": 32}
+"""How many tables of one kind; the section's name -> its bound."""
+
+CREDENTIALS_VARIABLE: Final = "${CREDENTIALS_DIRECTORY}"
+SERVICE_CREDENTIALS: Final = "/run/credentials/plantgate.service"
+"""Where systemd shows the service's credentials to root: what the variable means outside the service."""
+
+_SectionT = TypeVar("_SectionT", bound=Section)
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration.
+
+    Raises:
+        UserFileErrors: everything that is wrong in ``path`` and in its point table.
+    """
+    try:
+        content = path.read_bytes()
+        tree, places = parse(content, str(path))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserFileErrors([said("E-CONFIG-FILE", str(path), reason=reason)]) from error
+    except UserFacingError as error:
+        raise UserFileErrors([error]) from error
+    reading = _Reading(path, tree, places)
+    config = reading.config(content)
+    errors = reading.errors
+    if config is None or errors:
+        raise UserFileErrors(errors)
+    return config
+
+
+def language_of(path: Path) -> Literal["zh", "en"]:
+    """The language a configuration asks for, Chinese if it cannot be told; judges nothing."""
+    try:
+        wanted = tomllib.loads(path.read_text("utf-8-sig"))["gateway"]["language"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "zh"
+    return "en" if wanted == "en" else "zh"
+
+
+def _judge(driver: ModuleType, options: object, point: Point) -> None:
+    driver.check_point(point, options)
+
+
+class _Reading:
+    """One pass over one configuration; collects mistakes instead of stopping at the first."""
+
+    def __init__(self, path: Path, tree: dict[str, Any], places: Places) -> None:
+        self._path = path
+        self._folder = path.absolute().parent
+        self._tree = tree
+        self._places = places
+        self._mistakes: list[tuple[int, int, UserFacingError]] = []
+        self._table_errors: list[UserFacingError] = []
+
+    @property
+    def errors(self) -> list[UserFacingError]:
+        """Every mistake found, in the order of the lines, the point table's last."""
+        found = sorted(self._mistakes, key=lambda mistake: mistake[:2])
+        return [error for _, _, error in found] + self._table_errors
+
+    def config(self, content: bytes) -> Config | None:
+        """The whole configuration; None where a section is too wrong to go on. Fills ``errors``."""
+        self._check_keys((), self._tree, {*SINGLE_SECTIONS, *MAX_OF_SECTION, "roles"})
+        site = self._single("site", SiteSection)
+        gate = self._single("gateway", GatewaySection)
+        storage = self._single("storage", StorageSection)
+        runtime = self._single("runtime", RuntimeSection)
+        devices = self._devices()
+        cameras = self._cameras()
+        recipients = self._recipients()
+        outputs = self._outputs()
+        roles = self._roles()
+        # A section with a mistake still has its name: its points are not wrong for it.
+        checks: dict[str, CheckPoint | None] = dict.fromkeys(self._names("device"))
+        checks.update((device.name, check) for device, _, check in devices)
+        known = Known(checks, self._names("camera"), self._names("recipient"))
+        points_path = self._resolved(site.points if site else Path("points.csv"), ("site", "points"))
+        table_bytes, points = self._points(points_path, known)
+        if site is None or gate is None or storage is None or runtime is None:
+            return None
+        rev = hashlib.sha256(content + table_bytes).hexdigest()[:16]
+        return Config(
+            rev=rev,
+            site_id=site.id,
+            gateway_id=gate.id,
+            language=gate.language,
+            storage=StorageConfig(
+                folder=storage.folder,
+                quota_bytes=storage.quota,
+                snapshot_quota_bytes=storage.snapshot_quota,
+                retention_days=storage.retention_days,
+                flush_s=storage.flush_s,
+            ),
+            runtime_folder=runtime.folder,
+            devices=tuple(
+                DeviceConfig(
+                    device=Device(
+                        name=device.name,
+                        points=tuple(row.point for row in points[device.name]),
+                        period_s=device.period_s,
+                        slot=index * SLOTS_PER_PERIOD // len(devices),
+                        config_rev=rev,
+                    ),
+                    driver=device.driver,
+                    options=options,
+                    points=tuple(points[device.name]),
+                )
+                for index, (device, options, _) in enumerate(devices)
+            ),
+            cameras=tuple(cameras),
+            recipients=tuple(recipients),
+            outputs=tuple(outputs),
+            roles=roles,
+        )
+
+    def _points(self, path: Path, known: Known) -> tuple[bytes, dict[str, list[PointConfig]]]:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            self._table_errors = [said("E-CONFIG-FILE", str(path), reason=error.strerror or str(error))]
+            return b"", {name: [] for name in known.devices}
+        table = read_points(content, str(path), known)
+        self._table_errors = table.errors
+        return content, table.points
+
+    # --- sections ---------------------------------------------------------------------------------------
+
+    def _single(self, name: str, model: type[_SectionT]) -> _SectionT | None:
+        table = self._tree.get(name, {})
+        if not isinstance(table, dict):
+            self._wrong((name,), "E-CONFIG-SECTION", key=name, form=f"[{name}]")
+            return None
+        return self._section((name,), table, model)
+
+    def _rows(self, name: str) -> list[tuple[KeyPath, dict[str, Any]]]:
+        rows = self._tree.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            self._wrong((name,), "E-CONFIG-SECTION", key=name, form=f"[[{name}]]")
+            return []
+        if len(rows) > MAX_OF_SECTION[name]:
+            most = MAX_OF_SECTION[name]
+            self._wrong((name, most), "E-CONFIG-MANY", section=name, count=len(rows), most=most)
+        seen: dict[object, int] = {}
+        for index, row in enumerate(rows):
+            path = (name, index, "name")
+            line, _ = self._places.where(path)
+            if isinstance(row.get("name"), str) and seen.setdefault(row["name"], line) != line:
+                self._wrong(path, "E-CONFIG-NAME-TWICE", name=row["name"], line=seen[row["name"]])
+        return [((name, index), row) for index, row in enumerate(rows)]
+
+    def _names(self, section: str) -> frozenset[str]:
+        rows = self._tree.get(section)
+        names = [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return frozenset(name for name in names if isinstance(name, str))
+
+    def _devices(self) -> list[tuple[DeviceSection, object, CheckPoint | None]]:
+        found: list[tuple[DeviceSection, object, CheckPoint | None]] = []
+        rows = self._rows("device")
+        if not rows:
+            self._wrong((), "E-CONFIG-SECTION", key="device", form="[[device]]")
+        for path, row in rows:
+            device, options, module = self._driven(path, row, DeviceSection)
+            if device is not None:
+                check = None if options is None or module is None else partial(_judge, module, options)
+                found.append((device, options, check))
+        return found
+
+    def _cameras(self) -> list[CameraConfig]:
+        found = []
+        for path, row in self._rows("camera"):
+            camera, options, _ = self._driven(path, row, CameraSection)
+            if camera is not None:
+                found.append(CameraConfig(camera.name, camera.driver, options, camera.gb_code))
+        return found
+
+    def _driven(
+        self, path: KeyPath, row: dict[str, Any], model: type[_SectionT]
+    ) -> tuple[_SectionT | None, object, ModuleType | None]:
+        """A device's or camera's common keys, its driver's options and module; None for what is wrong."""
+        common = {key: value for key, value in row.items() if key in model.model_fields}
+        section = self._section(path, common, model)
+        name = row.get("driver", model.model_fields["driver"].default)
+        module = self._driver(path, name) if isinstance(name, str) else None
+        if module is None:
+            return section, None, None
+        kind = "device" if hasattr(module, "check_point") else "camera"
+        if kind != path[0]:
+            self._wrong((*path, "driver"), "E-CONFIG-DRIVER-KIND", name=name, used=path[0], right=kind)
+            return section, None, None
+        own = {key: value for key, value in row.items() if key not in model.model_fields}
+        options = module.Options
+        keys = {field.name for field in dataclasses.fields(options)}
+        self._check_keys(path, own, keys | set(model.model_fields))
+        own = {key: value for key, value in own.items() if key in keys}
+        checked = self._validated(path, own, partial(TypeAdapter(options).validate_json, strict=True))
+        if checked is not None:
+            paths = {key: getattr(checked, key) for key in own if isinstance(getattr(checked, key), Path)}
+            resolved = {key: self._resolved(value, (*path, key)) for key, value in paths.items()}
+            checked = dataclasses.replace(checked, **resolved)
+        return section, checked, module
+
+    def _driver(self, path: KeyPath, name: str) -> ModuleType | None:
+        names = {found.name for found in pkgutil.iter_modules(drivers.__path__) if not found.ispkg}
+        if name in names:
+            return importlib.import_module(f"drivers.{name}")
+        self._wrong((*path, "driver"), "E-CONFIG-DRIVER-UNKNOWN", name=name, meant=meant(name, names))
+        return None
+
+    def _recipients(self) -> list[RecipientConfig]:
+        modules = pkgutil.iter_modules(gateway.uplink.dialects.__path__)
+        dialects = {"/".join(found.name.rsplit("_", 1)) for found in modules}
+        found = []
+        for path, row in self._rows("recipient"):
+            recipient = self._section(path, row, RecipientSection)
+            if recipient is None:
+                continue
+            if recipient.dialect not in dialects:
+                hint = meant(recipient.dialect, dialects)
+                where = (*path, "dialect")
+                self._wrong(where, "E-CONFIG-DIALECT-UNKNOWN", name=recipient.dialect, meant=hint)
+            found.append(RecipientConfig(**dict(recipient)))
+        return found
+
+    def _outputs(self) -> list[OutputConfig]:
+        found = []
+        for path, row in self._rows("output"):
+            output = self._section(path, row, OutputSection)
+            if output is None:
+                continue
+            command = output.kind == "command"
+            key, other = ("argv", "path") if command else ("path", "argv")
+            if other in row or not getattr(output, key):
+                zh, en = (
+                    f"kind = “{output.kind}”时只写 {key}。",
+                    f'With kind = "{output.kind}" give {key} only.',
+                )
+                where = other if other in row else key
+                self._wrong((*path, where), "E-CONFIG-OUTPUT", name=output.name, key=where, zh=zh, en=en)
+            elif command and not (output.argv[0].startswith("/") and os.access(output.argv[0], os.X_OK)):
+                zh = "第一项写一个存在且可执行的程序的绝对路径。"
+                en = "The first item is the absolute path of a program that exists and may be run."
+                self._wrong((*path, "argv"), "E-CONFIG-OUTPUT", name=output.name, key="argv", zh=zh, en=en)
+            found.append(OutputConfig(**dict(output)))
+        return found
+
+    def _roles(self) -> dict[str, str]:
+        roles = self._tree.get("roles", {})
+        if not isinstance(roles, dict):
+            self._wrong(("roles",), "E-CONFIG-SECTION", key="roles", form="[roles]")
+            return {}
+        adapter = TypeAdapter(dict[str, Role])
+        return self._validated(("roles",), roles, partial(adapter.validate_json, strict=True)) or {}
+
+    # --- one table --------------------------------------------------------------------------------------
+
+    def _section(self, path: KeyPath, table: dict[str, Any], model: type[_SectionT]) -> _SectionT | None:
+        self._check_keys(path, table, set(model.model_fields))
+        table = {key: value for key, value in table.items() if key in model.model_fields}
+        section: _SectionT | None = self._validated(
+            path, table, partial(model.model_validate_json, strict=True)
+        )
+        if section is None:
+            return None
+        values = {key: getattr(section, key) for key in model.model_fields}
+        paths = {key: value for key, value in values.items() if isinstance(value, Path)}
+        return section.model_copy(
+            update={key: self._resolved(value, (*path, key)) for key, value in paths.items()}
+        )
+
+    def _check_keys(self, path: KeyPath, table: dict[str, Any], known: set[str]) -> None:
+        for key in table.keys() - known:
+            self._wrong((*path, key), "E-CONFIG-KEY-UNKNOWN", key=key, meant=meant(key, known - table.keys()))
+
+    def _validated(self, path: KeyPath, table: dict[str, Any], validate: Any) -> Any:
+        """Through JSON, because strict JSON takes a string for a path and a list for a tuple, nothing else."""
+        endless = [
+            key for key, value in table.items() if isinstance(value, float) and not math.isfinite(value)
+        ]
+        for key in endless:
+            self._wrong((*path, key), "E-CONFIG-TYPE-NUMBER", key=key)
+        if endless:
+            return None
+        try:
+            return validate(json.dumps(table, default=str))
+        except ValidationError as error:
+            for problem in error.errors():
+                self._explain(
+                    (*path, *problem["loc"]), problem["type"], problem.get("ctx", {}), problem["msg"]
+                )
+        return None
+
+    def _explain(self, where: KeyPath, kind: str, facts: dict[str, Any], message: str) -> None:
+        reason = facts.get("error")
+        if isinstance(reason, PointError):
+            line, column = self._places.where((*where, reason.field))
+            place = f"{self._path}:{line}:{column}"
+            error = UserFacingError("E-CONFIG-DRIVER", Exit.USER_FILE, place, reason.cause, reason.remedy)
+            self._mistakes.append((line, column, error))
+            return
+        key = next((part for part in reversed(where) if isinstance(part, str)), "")
+        code = CODE_OF_PROBLEM.get(kind, "E-CONFIG-VALUE")
+        rule = PATTERN_RULES.get(facts.get("pattern", ""), both("", ""))
+        self._wrong(where, code, **{**facts, "key": key, "message": reason or message, "rule": rule})
+
+    def _resolved(self, path: Path, where: KeyPath) -> Path:
+        text = str(path)
+        if text.startswith(CREDENTIALS_VARIABLE + "/"):
+            folder = os.environ.get("CREDENTIALS_DIRECTORY", SERVICE_CREDENTIALS)
+            return Path(folder) / text[len(CREDENTIALS_VARIABLE) + 1 :]
+        if "$" in text:
+            self._wrong(where, "E-CONFIG-PATH-VARIABLE", written=text)
+        return self._folder / path
+
+    def _wrong(self, path: KeyPath, code: str, /, **facts: object) -> None:
+        line, column = self._places.where(path)
+        self._mistakes.append((line, column, said(code, f"{self._path}:{line}:{column}", **facts)))

@@ -1,0 +1,149 @@
+"""What each section of gateway.toml may hold, as pydantic models; ``config`` turns them into plain types."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from gateway.words import Text, both
+
+_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_NAME: Final = r"^[^\s/+#\"'\\]{1,64}$"
+_GB_CODE: Final = r"^(\d{20})?$"
+PATTERN_RULES: Final[dict[str, Text]] = {
+    _ID: both(
+        "用字母、数字、点、横线、下划线，字母或数字开头，最多 64 个字符。",
+        "Use letters, digits, dot, hyphen and underscore, a letter or digit first, at most 64 characters.",
+    ),
+    _NAME: both(
+        "最多 64 个字符，不含空格、引号和 / + # \\。",
+        "At most 64 characters without spaces, quotes and / + # \\.",
+    ),
+    _GB_CODE: both(
+        "国标编码是 20 位数字，没有就不写。", "A GB code has 20 digits; leave it out if there is none."
+    ),
+}
+_BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
+CODE_OF_PROBLEM: Final = {
+    "string_type": "E-CONFIG-TYPE-TEXT",
+    "int_type": "E-CONFIG-TYPE-WHOLE",
+    "int_from_float": "E-CONFIG-TYPE-WHOLE",
+    "float_type": "E-CONFIG-TYPE-NUMBER",
+    "bool_type": "E-CONFIG-TYPE-BOOLEAN",
+    "tuple_type": "E-CONFIG-TYPE-LIST",
+    "list_type": "E-CONFIG-TYPE-LIST",
+    "literal_error": "E-CONFIG-CHOICE",
+    "greater_than_equal": "E-CONFIG-LOW",
+    "less_than_equal": "E-CONFIG-HIGH",
+    "string_too_short": "E-CONFIG-EMPTY",
+    "string_pattern_mismatch": "E-CONFIG-PATTERN",
+    "size": "E-CONFIG-SIZE",
+    "missing": "E-CONFIG-KEY-MISSING",
+}
+"""pydantic's kind of problem -> what the user is told."""
+
+
+def _size(value: object) -> object:
+    """``"8 GiB"`` -> bytes; numbers pass."""
+    if not isinstance(value, str):
+        return value
+    match = _BYTES.fullmatch(value.strip())
+    if match is None:
+        raise PydanticCustomError("size", "not a size")
+    number, prefix = match.groups()
+    power = "KMGT".index(prefix[0].upper()) + 1 if prefix else 0
+    return int(float(number) * (1024 if prefix and len(prefix) == 2 else 1000) ** power)
+
+
+_Id = Annotated[str, Field(pattern=_ID)]
+_Name = Annotated[str, Field(pattern=_NAME)]
+_Bytes = Annotated[int, BeforeValidator(_size), Field(ge=1 << 20, le=1 << 50)]
+
+
+class Section(BaseModel):
+    """A table of the file: strict, and closed against unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSection(Section):
+    """[site]: which plant, and its point table."""
+
+    id: _Id
+    points: Path = Path("points.csv")
+
+
+class GatewaySection(Section):
+    """[gateway]: this box."""
+
+    id: _Id
+    language: Literal["zh", "en"] = "zh"
+
+
+class StorageSection(Section):
+    """[storage]: see ``plant.StorageConfig``."""
+
+    folder: Path = Path("/var/lib/plantgate")
+    quota: _Bytes = 8 << 30
+    snapshot_quota: _Bytes = 1 << 30
+    retention_days: int = Field(default=90, ge=30, le=36_500)
+    flush_s: float = Field(default=1.0, ge=0.1, le=60.0)
+
+
+class RuntimeSection(Section):
+    """[runtime]: what lives only while the gateway runs."""
+
+    folder: Path = Path("/run/plantgate")
+
+
+class DeviceSection(Section):
+    """[[device]]: the keys every driver has; its own are its ``Options``."""
+
+    name: _Name
+    driver: str
+    period_s: float = Field(default=1.0, ge=0.05, le=3600.0)
+
+
+class CameraSection(Section):
+    """[[camera]]: the keys every camera driver has."""
+
+    name: _Name
+    driver: str = "camera"
+    gb_code: str = Field(default="", pattern=_GB_CODE)
+
+
+class RecipientSection(Section):
+    """[[recipient]]: see ``plant.RecipientConfig``."""
+
+    name: _Id
+    host: str = Field(min_length=1)
+    ca: Path
+    certificate: Path
+    private_key: Path
+    port: int = Field(default=8883, ge=1, le=65_535)
+    dialect: str = "plantgate/1"
+    acknowledged_by: Literal["receipt", "puback"] = "receipt"
+    receipt_timeout_s: float = Field(default=10.0, ge=1.0, le=3600.0)
+    window_messages: int = Field(default=32, ge=1, le=1000)
+
+
+class OutputSection(Section):
+    """[[output]]: see ``plant.OutputConfig``."""
+
+    name: _Name
+    kind: Literal["command", "file"]
+    argv: tuple[str, ...] = ()
+    path: Path | None = None
+
+
+SINGLE_SECTIONS: Final[dict[str, type[Section]]] = {
+    "site": SiteSection,
+    "gateway": GatewaySection,
+    "storage": StorageSection,
+    "runtime": RuntimeSection,
+}
+Role: TypeAlias = Literal["viewer", "operator", "engineer"]

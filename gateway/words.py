@@ -1,0 +1,376 @@
+"""What a person is told about his files and his machine, every sentence in Chinese and English. Pure.
+
+A code is stable and never translated; its texts may be improved at any time. Over 400 lines: it is one table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from gateway.errors import Exit, UserFacingError
+
+Text: TypeAlias = dict[str, str]
+"""The same sentence twice: ``{"zh": …, "en": …}``."""
+
+MIN_LIKENESS: Final = 0.5
+"""Below this ratio of difflib a guess confuses more than it helps."""
+
+MAX_LISTED: Final = 12
+"""With no near word the known ones are named, up to this many."""
+
+EXITS: Final[dict[str, Exit]] = {
+    "POINTS": Exit.USER_FILE,
+    "CONFIG": Exit.USER_FILE,
+    "CERT": Exit.ENVIRONMENT,
+    "CONTROL": Exit.ENVIRONMENT,
+    "COMMAND": Exit.ENVIRONMENT,
+    "REFUSED": Exit.REFUSED,
+    "NAME": Exit.USAGE,
+    "DEVICE": Exit.UNREACHABLE,
+    "INTERNAL": Exit.INTERNAL,
+}
+"""The second word of a code says what the command ends with."""
+
+SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
+    # code: cause zh, cause en, remedy zh, remedy en
+    # --- the point table ---------------------------------------------------------------------------------
+    "E-POINTS-WORKBOOK": (
+        "这是 Excel 工作簿，不是 CSV。",
+        "This is an Excel workbook, not CSV.",
+        "请在 Excel 里另存为“CSV UTF-8（逗号分隔）”。",
+        'Save it in Excel as "CSV UTF-8 (comma delimited)".',
+    ),
+    "E-POINTS-ENCODING": (
+        "这一行的字符既不是 UTF-8 也不是 GB18030。",
+        "The characters of this line are neither UTF-8 nor GB18030.",
+        "请在 Excel 里另存为“CSV UTF-8（逗号分隔）”。",
+        'Save it in Excel as "CSV UTF-8 (comma delimited)".',
+    ),
+    "E-POINTS-QUOTES": (
+        "从这一行起引号不成对，后面的行无法读取。",
+        "The quotes do not pair from this line on; nothing after it can be read.",
+        '请改正双引号：单元格内的一个 " 要写成两个 ""。',
+        'Mend the quotes: one " inside a cell is written "".',
+    ),
+    "E-POINTS-EMPTY": (
+        "点表是空的。",
+        "The point table is empty.",
+        "第一行写列名：位号,设备,地址,…",
+        "Write the headings in the first line: tag,device,address,…",
+    ),
+    "E-POINTS-COLUMN-UNKNOWN": ("不认识的列“{name}”。", 'Unknown column "{name}".', "{meant}", "{meant}"),
+    "E-POINTS-COLUMN-TWICE": (
+        "列“{name}”重复，{letter} 列已经是它。",
+        'Column "{name}" stands twice; column {letter} is it already.',
+        "删去其中一列。",
+        "Delete one of the two.",
+    ),
+    "E-POINTS-COLUMN-MISSING": (
+        "缺少列“{zh}”。",
+        'The column "{en}" is missing.',
+        "加上列“{zh}”。",
+        'Add the column "{en}".',
+    ),
+    "E-POINTS-UNTITLED": (
+        "“{cell}”所在的列没有列名。",
+        '"{cell}" stands in a column without a heading.',
+        "多半是前面某格里有逗号：给那一格加双引号，或删去这一格。",
+        "Most likely a cell before it holds a comma: put that cell in quotes, or delete this one.",
+    ),
+    "E-POINTS-TEXT": (
+        "文字太长或含有不可见字符（{cell}）。",
+        "The text is too long or holds invisible characters ({cell}).",
+        "最多 {most} 个字符，一行之内。",
+        "At most {most} characters on one line.",
+    ),
+    "E-POINTS-NUMBER": (
+        "“{cell}”不是数字。",
+        '"{cell}" is not a number.',
+        "只写数字，例如 12.5；不带单位、百分号、千分位逗号；没有就留空。",
+        "Write a plain number such as 12.5: no unit, no per cent, no thousands sign; leave it empty if none.",
+    ),
+    "E-POINTS-WHOLE": (
+        "“{cell}”不是 {lowest} 到 {highest} 的整数。",
+        '"{cell}" is not a whole number from {lowest} to {highest}.',
+        "写 {lowest} 到 {highest} 的整数，没有就留空。",
+        "Write a whole number from {lowest} to {highest}, or leave it empty.",
+    ),
+    "E-POINTS-SCALE": (
+        "系数为 0，读数会永远是同一个值。",
+        "With scale 0 the value would never change.",
+        "写真实的系数，没有就留空（即 1）。",
+        "Write the real scale, or leave it empty for 1.",
+    ),
+    "E-POINTS-TAG-MISSING": (
+        "没有写位号。",
+        "The tag is not given.",
+        "写上位号，例如 LT-101。",
+        "Write the tag, for example LT-101.",
+    ),
+    "E-POINTS-TAG-TWICE": (
+        "位号“{tag}”重复，第 {line} 行已经用过。",
+        'Tag "{tag}" stands in line {line} already.',
+        "每个位号只能有一行。",
+        "Give each tag one line only.",
+    ),
+    "E-POINTS-DEVICE-MISSING": ("没有写设备。", "The device is not given.", "{meant}", "{meant}"),
+    "E-POINTS-DEVICE-UNKNOWN": (
+        "没有名为“{name}”的设备。",
+        'There is no device "{name}".',
+        "{meant}",
+        "{meant}",
+    ),
+    "E-POINTS-CAMERA-UNKNOWN": (
+        "没有名为“{name}”的摄像头。",
+        'There is no camera "{name}".',
+        "{meant}",
+        "{meant}",
+    ),
+    "E-POINTS-RECIPIENT-UNKNOWN": (
+        "没有名为“{name}”的接收方。",
+        'There is no recipient "{name}".',
+        "{meant}",
+        "{meant}",
+    ),
+    "E-POINTS-ADDRESS-MISSING": (
+        "没有写地址。",
+        "The address is not given.",
+        "写寄存器地址或 NodeId。",
+        "Write the register address or the NodeId.",
+    ),
+    "E-POINTS-MANY": (
+        "设备“{device}”的点超过 {most} 个。",
+        'Device "{device}" has more than {most} points.',
+        "把它分成两个设备。",
+        "Split it into two devices.",
+    ),
+    "E-POINTS-RANGE": (
+        "量程上限 {hi:g} 不大于量程下限 {lo:g}。",
+        "The upper range {hi:g} is not above the lower range {lo:g}.",
+        "改正量程。",
+        "Mend the range.",
+    ),
+    "E-POINTS-LIMIT-ORDER": (
+        "“{high_zh}”{high:g} 不大于“{low_zh}”{low:g}。",
+        "{high_en} {high:g} is not above {low_en} {low:g}.",
+        "限值必须是 低低 < 低 < 高 < 高高。",
+        "Limits must obey LL < L < H < HH.",
+    ),
+    "E-POINTS-LIMIT-RANGE": (
+        "限值 {value:g} 在量程之外，报警不会按它动作。",
+        "The limit {value:g} is outside the range, where it cannot work.",
+        "改正限值或量程。",
+        "Mend the limit or the range.",
+    ),
+    "E-POINTS-DEADBAND-NEGATIVE": (
+        "死区 {deadband:g} 是负数。",
+        "The deadband {deadband:g} is negative.",
+        "写 0 或正数，单位与读数相同。",
+        "Write 0 or more, in the unit of the value.",
+    ),
+    "E-POINTS-DEADBAND-WIDE": (
+        "死区 {deadband:g} 不小于正常区间 {low:g}～{high:g} 的宽度，报警无法恢复。",
+        "The deadband {deadband:g} is as wide as the normal span {low:g} to {high:g}: no alarm could return.",
+        "减小死区；它的单位与读数相同，不是百分比。",
+        "Make it smaller; it is in the value's unit, not per cent.",
+    ),
+    "E-POINTS-ANALOGUE": (
+        "“报警状态”只用于开关量，这个点的数据类型是 {type}。",
+        "alarm_on is for contacts only, and this point's type is {type}.",
+        "模拟量请填 低低/低/高/高高。",
+        "For an analogue point fill in ll, l, h, hh.",
+    ),
+    "E-POINTS-DIGITAL": (
+        "开关量没有“{zh}”。",
+        "A contact has no {en}.",
+        "开关量只填“报警状态”（0 或 1）。",
+        "For a contact fill in alarm_on (0 or 1) only.",
+    ),
+    "E-POINTS-CODE-RUINED": (
+        "编码“{cell}”已被 Excel 变成科学计数法，末尾几位丢失了。",
+        'Excel has turned this code into "{cell}"; its last digits are lost.',
+        "把这一列设为“文本”格式，再重新填编码。",
+        "Format the column as text and enter the code again.",
+    ),
+    "E-POINTS-CODE-TWICE": (
+        "编码“{cell}”重复，第 {line} 行已经用过。",
+        'Code "{cell}" stands in line {line} already.',
+        "同一接收方的编码不能重复。",
+        "A recipient's codes must differ from point to point.",
+    ),
+    # --- gateway.toml ------------------------------------------------------------------------------------
+    "E-CONFIG-FILE": (
+        "读不到这个文件（{reason}）。",
+        "This file cannot be read ({reason}).",
+        "检查路径和权限；样例见 docs/sample。",
+        "Check its path and permissions; docs/sample holds a sample.",
+    ),
+    "E-CONFIG-ENCODING": (
+        "这一行不是 UTF-8。",
+        "This line is not UTF-8.",
+        "用 UTF-8 编码另存此文件。",
+        "Save the file as UTF-8.",
+    ),
+    "E-CONFIG-SYNTAX": (
+        "TOML 语法不对：{zh}。",
+        "Not valid TOML: {en}.",
+        "改正这一处（或它前面的引号、括号、等号）。",
+        "Mend this spot, or the quotes, brackets or equals sign before it.",
+    ),
+    "E-CONFIG-KEY-UNKNOWN": ("不认识的键“{key}”。", 'Unknown key "{key}".', "{meant}", "{meant}"),
+    "E-CONFIG-KEY-MISSING": (
+        "缺少“{key}”。",
+        '"{key}" is missing.',
+        "在这一节加上 {key} = …。",
+        "Add {key} = … to this section.",
+    ),
+    "E-CONFIG-SECTION": (
+        "“{key}”要写成一节。",
+        '"{key}" must be a section.',
+        "写成 {form}。",
+        "Write it as {form}.",
+    ),
+    "E-CONFIG-TYPE-TEXT": (
+        "“{key}”要写文字。",
+        '"{key}" must be text.',
+        '写成 {key} = "…"，用英文双引号。',
+        'Write {key} = "…".',
+    ),
+    "E-CONFIG-TYPE-WHOLE": (
+        "“{key}”要写整数。",
+        '"{key}" must be a whole number.',
+        "写成 {key} = 整数，不加引号，没有小数点。",
+        "Write {key} = number, without quotes and without a decimal point.",
+    ),
+    "E-CONFIG-TYPE-NUMBER": (
+        "“{key}”要写数字。",
+        '"{key}" must be a number.',
+        "写成 {key} = 数字，不加引号，不带单位。",
+        "Write {key} = number, without quotes and unit.",
+    ),
+    "E-CONFIG-TYPE-BOOLEAN": (
+        "“{key}”只能是 true 或 false。",
+        '"{key}" must be true or false.',
+        "写成 {key} = true 或 {key} = false。",
+        "Write {key} = true or {key} = false.",
+    ),
+    "E-CONFIG-TYPE-LIST": (
+        "“{key}”要写成列表。",
+        '"{key}" must be a list.',
+        '写成 {key} = ["…", "…"]。',
+        'Write {key} = ["…", "…"].',
+    ),
+    "E-CONFIG-CHOICE": (
+        "“{key}”的值不在可选范围内。",
+        '"{key}" has none of the values it may have.',
+        "可选：{expected}。",
+        "Choose {expected}.",
+    ),
+    "E-CONFIG-LOW": ("“{key}”太小。", '"{key}" is too small.', "最小 {ge}。", "At least {ge}."),
+    "E-CONFIG-HIGH": ("“{key}”太大。", '"{key}" is too large.', "最大 {le}。", "At most {le}."),
+    "E-CONFIG-EMPTY": ("“{key}”是空的。", '"{key}" is empty.', "写上它的值。", "Give it a value."),
+    "E-CONFIG-PATTERN": ("“{key}”的写法不对。", '"{key}" is not written as it must be.', "{rule}", "{rule}"),
+    "E-CONFIG-SIZE": (
+        "“{key}”不是容量。",
+        '"{key}" is not a size.',
+        '写成 {key} = "8 GiB"，或字节数。',
+        'Write {key} = "8 GiB", or a number of bytes.',
+    ),
+    "E-CONFIG-VALUE": (
+        "“{key}”的值不对（{message}）。",
+        'The value of "{key}" is wrong ({message}).',
+        "改正这个值。",
+        "Mend the value.",
+    ),
+    "E-CONFIG-NAME-TWICE": (
+        "名称“{name}”重复，第 {line} 行已经用过。",
+        'The name "{name}" stands in line {line} already.',
+        "换一个名称。",
+        "Choose another name.",
+    ),
+    "E-CONFIG-DRIVER-UNKNOWN": ("没有驱动“{name}”。", 'There is no driver "{name}".', "{meant}", "{meant}"),
+    "E-CONFIG-DRIVER-KIND": (
+        "驱动“{name}”不能用在 [[{used}]] 里。",
+        'The driver "{name}" cannot stand in [[{used}]].',
+        "把它写在 [[{right}]] 里。",
+        "Put it into [[{right}]].",
+    ),
+    "E-CONFIG-DIALECT-UNKNOWN": (
+        "没有方言“{name}”。",
+        'There is no dialect "{name}".',
+        "{meant}",
+        "{meant}",
+    ),
+    "E-CONFIG-MANY": (
+        "[[{section}]] 有 {count} 个。",
+        "There are {count} [[{section}]].",
+        "最多 {most} 个。",
+        "At most {most}.",
+    ),
+    "E-CONFIG-PATH-VARIABLE": (
+        "路径“{written}”里有不支持的变量。",
+        'The path "{written}" holds an unsupported variable.',
+        "只能在开头写 ${{CREDENTIALS_DIRECTORY}}/。",
+        "Only a leading ${{CREDENTIALS_DIRECTORY}}/ is allowed.",
+    ),
+    "E-CONFIG-OUTPUT": (
+        "输出“{name}”的“{key}”不对。",
+        'The "{key}" of output "{name}" is wrong.',
+        "{zh}",
+        "{en}",
+    ),
+}
+
+
+def both(zh: str, en: str) -> Text:
+    """One sentence in both languages."""
+    return {"zh": zh, "en": en}
+
+
+def said(code: str, place: str, /, **facts: object) -> UserFacingError:
+    """The error a code stands for, with its facts filled in.
+
+    Args:
+        code: a key of ``SENTENCES``.
+        place: where it is.
+        **facts: what the sentences name; a ``Text`` is filled in by language.
+    """
+    cause_zh, cause_en, remedy_zh, remedy_en = SENTENCES[code]
+
+    def filled(template: str, language: str) -> str:
+        spoken = {name: fact[language] if isinstance(fact, dict) else fact for name, fact in facts.items()}
+        return template.format(**spoken)
+
+    return UserFacingError(
+        code,
+        EXITS[code.split("-")[1]],
+        place,
+        both(filled(cause_zh, "zh"), filled(cause_en, "en")),
+        both(filled(remedy_zh, "zh"), filled(remedy_en, "en")),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _nearest(word: str, known: frozenset[str]) -> str | None:
+    folded = {name.casefold(): name for name in sorted(known)}
+    found = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=MIN_LIKENESS)
+    return folded[found[0]] if found else None
+
+
+def meant(word: str, known: Iterable[str]) -> Text:
+    """Names the known word nearest to an unknown one, else the known ones, else says that there are none."""
+    names = frozenset(known)
+    near = _nearest(word, names)
+    if near is not None:
+        return both(f"是不是“{near}”？", f'Did you mean "{near}"?')
+    if not names:
+        return both("目前一个也没有定义。", "None is defined yet.")
+    listed = sorted(names)
+    more = len(listed) - MAX_LISTED
+    return both(
+        f"可用的有：{'、'.join(listed[:MAX_LISTED])}{f' 等 {len(listed)} 个' if more > 0 else ''}。",
+        f"Known: {', '.join(listed[:MAX_LISTED])}{f' and {more} more' if more > 0 else ''}.",
+    )
