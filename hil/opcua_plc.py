@@ -19,6 +19,7 @@ from asyncua.common.node import Node
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import SimpleRoleRuleset, User
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
+from asyncua.server.binary_server_asyncio import BinaryServer
 from asyncua.server.server import Server
 from asyncua.ua.object_ids import ObjectIdNames
 from asyncua.ua.status_codes import StatusCodes
@@ -85,6 +86,8 @@ class OpcuaPlc:
     Attributes:
         changes: every value written since it was made.
         sent: every value handed to a subscriber, in order; a value may be handed to several.
+        alive: how often ``show`` was called; also a node.
+        running: whether it listens.
         services: how often each service was asked, by its name in OPC 10000-4; session opening apart, the
             services that need no session (GetEndpoints, ActivateSession, ...) are not counted.
     """
@@ -112,16 +115,12 @@ class OpcuaPlc:
         self._bad: dict[str, int] = {}
         self._last_source_us = 0
         self.alive = 0
+        self.running = False
 
     @property
     def url(self) -> str:
         """Where clients connect."""
         return f"opc.tcp://{HOST}:{self.port}/"
-
-    @property
-    def running(self) -> bool:
-        """Whether it listens."""
-        return self._server is not None
 
     @property
     def writes_seen(self) -> int:
@@ -135,14 +134,39 @@ class OpcuaPlc:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        await self.close()
 
     async def start(self) -> None:
-        """Build the address space and listen; takes about a second, as asyncua loads the standard nodes.
+        """Listen; the first time takes two seconds, as asyncua builds the standard address space.
 
         Raises:
             OSError: the port is taken.
         """
+        if self._server is None:
+            server = await self._build()
+            await server.start()
+            self._server = server
+        elif not self.running:
+            await _listener(self._server).start()
+        self._shown = {}
+        self.running = True
+
+    async def stop(self) -> None:
+        """Cut every session and stop listening, as in a reboot; ``start`` brings it back."""
+        if self._server is not None and self.running:
+            self.running = False
+            await _listener(self._server).stop()
+            for session in tuple(self._server.iserver._external_sessions.values()):  # noqa: SLF001  no public list
+                await session.close_session(delete_subs=True)
+
+    async def close(self) -> None:
+        """End it for good."""
+        await self.stop()
+        if self._server is not None:
+            await self._server.iserver.stop()
+            self._server = None
+
+    async def _build(self) -> Server:
         server = Server()
         await server.init()
         server.set_endpoint(self.url)
@@ -162,22 +186,14 @@ class OpcuaPlc:
         for name in self.contacts:
             self._nodes[name] = await _variable(server, index, name, ua.VariantType.Boolean)
         self._nodes["alive"] = await _variable(server, index, "alive", ua.VariantType.UInt32)
-        self._shown = {}
-        await server.start()
-        self._server = server
-
-    async def stop(self) -> None:
-        """Close every session and stop listening, as in a reboot."""
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop()
+        return server
 
     async def show(self, values: dict[str, float | bool]) -> None:
         """Put the plant's values on the nodes; only what changed is written and logged, and ``alive`` counts.
 
         Nothing happens while the server is stopped: a PLC that is off measures nothing.
         """
-        if self._server is None:
+        if not self.running:
             return
         self.alive = (self.alive + 1) & 0xFFFF_FFFF
         for name, value in (*values.items(), ("alive", self.alive)):
@@ -231,6 +247,9 @@ class OpcuaPlc:
 
             def taken() -> ua.PublishResult:
                 published = pop()
+                link = getattr(subscription.pub_result_callback, "__self__", None)
+                if link is None or link._transport.is_closing():  # noqa: SLF001  same: nobody hears this
+                    return published
                 items = subscription.monitored_item_srv._monitored_items.values()  # noqa: SLF001  same
                 nodes = {item.client_handle: item.read_value_id for item in items}
                 for data in published.NotificationMessage.NotificationData:
@@ -272,6 +291,11 @@ class _Counting(SimpleRoleRuleset):
         )
         self._services[name] += 1
         return name in READ_SERVICES
+
+
+def _listener(server: Server) -> BinaryServer:
+    assert server.bserver is not None, "the server was never started"
+    return server.bserver
 
 
 async def _variable(server: Server, index: int, name: str, kind: ua.VariantType) -> Node:
