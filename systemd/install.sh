@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs or upgrades plantgate from the unpacked kit this file lies in. Needs root, systemd and Debian's python3;
 # no internet. Running it twice changes nothing. Configuration, spool and keys are never touched.
-# Each kit has its own folder /opt/plantgate-ID; /opt/plantgate points to the one in use and moves in one step.
+# Each kit has its own folder /opt/plantgate-releases/ID; /opt/plantgate points to the one in use and moves in one step.
 set -eu
 kit=$(cd "$(dirname "$0")" && pwd)
 cd "$kit"
@@ -25,9 +25,10 @@ for_machine=$(cat "$kit/PLATFORM")
         "This kit is for Python and platform $for_machine, this machine has $here. Run make kit on a like machine."
 
 id=$(sha256sum "$kit/SHA256SUMS" | cut -c1-12)
-release=/opt/plantgate-$id
+release=/opt/plantgate-releases/$id
 if [ ! -e "$release/.complete" ]; then
     rm -rf "$release"
+    mkdir -p /opt/plantgate-releases
     python3 -m venv --without-pip "$release"
     pip() {
         PYTHONPATH=$(echo "$kit"/wheels/pip-*.whl) "$release/bin/python" -m pip --quiet --no-input \
@@ -51,7 +52,7 @@ systemd-sysusers plantgate.conf
 systemd-tmpfiles --create plantgate.conf
 
 before=$(readlink /opt/plantgate || true)
-ln -s "$release" /opt/plantgate.new
+ln -sfn "$release" /opt/plantgate.new
 mv -T /opt/plantgate.new /opt/plantgate
 mkdir -p /usr/local/bin
 ln -sf /opt/plantgate/bin/plantgate /usr/local/bin/plantgate
@@ -59,8 +60,8 @@ systemctl daemon-reload
 systemctl --quiet enable plantgate.service
 if [ "$before" != "$release" ]; then
     systemctl try-restart plantgate.service
-    # The one before stays for a way back: ln -sfn /opt/plantgate-ID /opt/plantgate
-    for old in /opt/plantgate-*; do
+    # The one before stays for a way back: ln -sfn /opt/plantgate-releases/ID /opt/plantgate
+    for old in /opt/plantgate-releases/*; do
         [ "$old" = "$release" ] || [ "$old" = "$before" ] || rm -rf "$old"
     done
 fi

@@ -104,7 +104,7 @@ def machine(debian_tar: Path, kit: Path, tmp_path_factory: pytest.TempPathFactor
     root = tmp_path_factory.mktemp("machine") / "root"
     root.mkdir()
     subprocess.run(["tar", "-xf", debian_tar, "-C", root, "--exclude=./dev/*"], check=True)
-    shutil.copytree(kit, root / "root/plantgate-kit")
+    shutil.copytree(kit, root / "srv/plantgate-kit")
     with (root.parent / "console").open("wb") as console:
         nspawn = subprocess.Popen(
             [

@@ -22,7 +22,7 @@ port = 1502
 """
 POINTS_CSV = "name,device,address,type\nLT101,plc1,holding:0,uint16\n"
 
-INSTALL = ("sh", "/root/plantgate-kit/install.sh")
+INSTALL = ("sh", "/srv/plantgate-kit/install.sh")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_installing_the_same_kit_again_leaves_the_running_gateway_alone(running)
 
 
 def test_a_kit_that_was_damaged_on_the_way_is_refused(installed):
-    damaged = Path(installed.root, "root/plantgate-kit/PLATFORM")
+    damaged = Path(installed.root, "srv/plantgate-kit/PLATFORM")
     before = damaged.read_text(encoding="utf-8")
     damaged.write_text("3.11 linux-mips\n", encoding="utf-8")
     try:
