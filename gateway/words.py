@@ -322,6 +322,73 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "{zh}",
         "{en}",
     ),
+    # --- the control socket ------------------------------------------------------------------------------
+    "E-CONTROL-ABSENT": (
+        "没有网关在运行。",
+        "No gateway is running.",
+        "启动它：systemctl start plantgate；或用 --config 指向正在运行的配置。",
+        "Start it with systemctl start plantgate, or point --config to the configuration that runs.",
+    ),
+    "E-CONTROL-PERMISSION": (
+        "您无权访问控制套接字。",
+        "You may not use the control socket.",
+        "请管理员把您的用户加入 plantgate 组，然后重新登录。",
+        "Ask the administrator to add your user to the group plantgate, then log in again.",
+    ),
+    "E-CONTROL-SILENT": (
+        "网关没有应答，或中断了连接。",
+        "The gateway does not answer, or broke the connection off.",
+        "稍后再试；若仍如此，查看 journalctl -u plantgate。",
+        "Try again; if it stays so, look into journalctl -u plantgate.",
+    ),
+    "E-CONTROL-RUNNING": (
+        "另一个网关已在这个套接字上运行。",
+        "Another gateway already runs on this socket.",
+        "先停掉它，或在 [runtime] folder 写另一个目录。",
+        "Stop it first, or give another folder in [runtime].",
+    ),
+    "E-CONTROL-OCCUPIED": (
+        "这里有一个不是套接字的文件。",
+        "A file that is no socket stands here.",
+        "移走它，或在 [runtime] folder 写另一个目录。",
+        "Move it away, or give another folder in [runtime].",
+    ),
+    "E-CONTROL-FOLDER": (
+        "不能在这里建立控制套接字（{reason}）。",
+        "The control socket cannot be made here ({reason}).",
+        "检查 [runtime] folder 的权限和长度（整个路径不超过 107 字节）。",
+        "Check the folder in [runtime]: its permissions, and its length (107 bytes at most for the path).",
+    ),
+    "E-CONTROL-CROWDED": (
+        "同时连接的客户端已有 {most} 个。",
+        "There are {most} clients already.",
+        "关闭不用的 plantgate watch。",
+        "Close a plantgate watch that nobody needs.",
+    ),
+    "E-CONTROL-REQUEST": (
+        "看不懂这个请求。",
+        "The request is not understood.",
+        "每行一个 JSON 对象，带 op，最多 {most} 字节；客户端和网关的版本要一致。",
+        "Send one JSON object with op per line, at most {most} bytes; use a client of the gateway's version.",
+    ),
+    "E-REFUSED-ROLE": (
+        "用户 {user} 的角色是 {role}，此操作需要 {needed}。",
+        "User {user} has the role {role}; this needs {needed}.",
+        "请工程师在 [roles] 里给他的用户组授权。",
+        "Ask an engineer to grant it to one of the user's groups in [roles].",
+    ),
+    "E-NAME-UNKNOWN": (
+        "没有名为“{name}”的设备或位号。",
+        'There is no device and no tag "{name}".',
+        "{meant}",
+        "{meant}",
+    ),
+    "E-INTERNAL": (
+        "程序内部错误（{message}）。",
+        "An error inside the program ({message}).",
+        "请把上面的信息发给供应商。",
+        "Please send this to the supplier.",
+    ),
 }
 
 

@@ -1,0 +1,322 @@
+"""The control socket: who asks, may he, and the answer as one JSON line. Knows the house only as ``Answers``.
+
+The kernel says who is at the other end (SO_PEERCRED), Unix groups say what he may; nobody types a password here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import logging
+import os
+import pwd
+import socket
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import orjson
+
+from gateway.errors import Exit, UserFacingError
+from gateway.plant import Config
+from gateway.words import meant, said
+
+SOCKET_NAME: Final = "control.sock"
+MAX_REQUEST_BYTES: Final = 64 * 1024
+MAX_CLIENTS: Final = 32
+IDLE_S: Final = 60.0
+"""A client that asks nothing for so long, or takes no answer for so long, is let go."""
+WATCH_S: Final = 1.0
+"""One line of ``watch`` every so often."""
+ANSWER_S: Final = 10.0
+"""So long the client waits for an answer; the house answers from memory, within milliseconds."""
+RANKS: Final = {"viewer": 0, "operator": 1, "engineer": 2}
+_CREDENTIALS: Final = struct.Struct("3i")
+
+log = logging.getLogger("plantgate.control")
+
+
+class Answers(Protocol):
+    """What the house can be asked; called on the loop's thread, must not block."""
+
+    def status(self, *, points: bool) -> dict[str, Any]:
+        """How everything is; with ``points`` also every point's last value."""
+        ...
+
+    def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
+        """Acknowledge one alarm.
+
+        Raises:
+            UserFacingError: no such alarm.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the socket."""
+
+    user: str
+    role: str
+
+
+def socket_path(config: Config) -> Path:
+    """Where the control socket of a configuration is."""
+    return config.runtime_folder / SOCKET_NAME
+
+
+def peer_of(connection: socket.socket, roles: Mapping[str, str]) -> Peer:
+    """Who connected, as the kernel says, and the highest role of his groups (viewer without any).
+
+    root and the gateway's own user are engineers.
+    """
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, gid = _CREDENTIALS.unpack(credentials)
+    try:
+        user = pwd.getpwuid(uid).pw_name
+        gids = os.getgrouplist(user, gid)
+    except KeyError:
+        user, gids = f"uid {uid}", [gid]
+    if uid in (0, os.geteuid()):
+        return Peer(user, "engineer")
+    groups = set()
+    for number in gids:
+        with suppress(KeyError):
+            groups.add(grp.getgrgid(number).gr_name)
+    held = (role for group, role in roles.items() if group in groups)
+    return Peer(user, max(held, key=RANKS.__getitem__, default="viewer"))
+
+
+class ControlServer:
+    """Serves the control socket.
+
+    Args:
+        config: names the socket's folder and the roles.
+        answers: the house.
+    """
+
+    def __init__(self, config: Config, answers: Answers) -> None:
+        self._path = socket_path(config)
+        self._roles = config.roles
+        self._answers = answers
+        self._clients: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            UserFacingError: another gateway listens there, or the folder cannot be used.
+        """
+        listening = _bound(self._path)
+        self._server = await asyncio.start_unix_server(
+            self._connected, sock=listening, limit=MAX_REQUEST_BYTES
+        )
+
+    async def close(self) -> None:
+        """Let every client go and remove the socket."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        for client in self._clients:
+            client.cancel()
+        if self._clients:
+            await asyncio.wait(self._clients)
+        # One turn of the loop, in which the aborted transports close their sockets.
+        await asyncio.sleep(0)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= MAX_CLIENTS:
+            writer.write(_line(_refusal(said("E-CONTROL-CROWDED", "", most=MAX_CLIENTS))))
+            writer.close()
+            return
+        client = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="control client")
+        self._clients.add(client)
+        client.add_done_callback(self._clients.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = peer_of(writer.get_extra_info("socket"), self._roles)
+        try:
+            while True:
+                async with asyncio.timeout(IDLE_S):
+                    line = await reader.readline()
+                if not line:
+                    break
+                request = _request(line)
+                if request.get("op") == "watch":
+                    await self._watch(reader, writer)
+                    break
+                await _send(writer, self._answer(request, peer))
+            writer.close()
+        except ValueError:
+            # The line is longer than the limit; what follows it cannot be told apart any more.
+            writer.write(_line(_refusal(said("E-CONTROL-REQUEST", "", most=MAX_REQUEST_BYTES))))
+            writer.close()
+        except (OSError, TimeoutError):
+            writer.transport.abort()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+
+    async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        gone = asyncio.get_running_loop().create_task(reader.read(1), name="control watch")
+        try:
+            while not gone.done():
+                await _send(writer, {"ok": True, "data": self._answers.status(points=True)})
+                await asyncio.wait({gone}, timeout=WATCH_S)
+        finally:
+            gone.cancel()
+
+    def _answer(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
+        try:
+            return {"ok": True, "data": self._deed(request, peer)}
+        except UserFacingError as error:
+            return _refusal(error)
+        except Exception as error:
+            log.exception("the control socket could not answer %s", request.get("op"))
+            return _refusal(said("E-INTERNAL", "", message=repr(error)))
+
+    def _deed(self, request: dict[str, Any], peer: Peer) -> object:
+        match request:
+            case {"op": "status"}:
+                return self._answers.status(points=request.get("points") is True)
+            case {"op": "alarms"}:
+                return self._answers.status(points=False)["alarms"]
+            case {"op": "read"}:
+                return _read(self._answers.status(points=True)["points"], request.get("name"))
+            case {"op": "ack", "alarm_id": str(alarm_id)}:
+                _need("operator", peer)
+                return self._answers.acknowledge(alarm_id, peer.user, str(request.get("note", "")))
+            case _:
+                raise said("E-CONTROL-REQUEST", "", most=MAX_REQUEST_BYTES)
+
+
+def ask(path: Path, request: dict[str, Any]) -> Any:
+    """Ask a running gateway one thing and wait for its answer.
+
+    Raises:
+        UserFacingError: E-CONTROL-ABSENT if none runs; whatever it answered if it refused.
+    """
+    for answer in _answers(path, request):
+        return answer
+    raise said("E-CONTROL-SILENT", str(path))
+
+
+def watch(path: Path) -> Iterator[dict[str, Any]]:
+    """The status with all points, once a second until the gateway stops.
+
+    Raises:
+        UserFacingError: as for ``ask``.
+    """
+    yield from _answers(path, {"op": "watch"})
+
+
+def _answers(path: Path, request: dict[str, Any]) -> Iterator[Any]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_S)
+        try:
+            connection.connect(str(path))
+            connection.sendall(_line(request))
+            for line in connection.makefile("rb"):
+                answer = orjson.loads(line)
+                if not answer["ok"]:
+                    raise _received(answer["error"])
+                yield answer["data"]
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise said("E-CONTROL-ABSENT", str(path)) from error
+        except PermissionError as error:
+            raise said("E-CONTROL-PERMISSION", str(path)) from error
+        except OSError as error:
+            raise said("E-CONTROL-SILENT", str(path)) from error
+
+
+def _bound(path: Path) -> socket.socket:
+    """A bound socket of mode 0660; a stale one is removed, a living one is not."""
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        _remove_stale(path)
+        listening = socket.socket(socket.AF_UNIX)
+        try:
+            listening.bind(str(path))
+            # Nobody can connect before listen(), so there is no moment with a wider mode.
+            path.chmod(0o660)
+            listening.setblocking(False)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise said("E-CONTROL-FOLDER", str(path), reason=reason) from error
+    return listening
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise said("E-CONTROL-OCCUPIED", str(path))
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except TimeoutError:
+            pass
+    raise said("E-CONTROL-RUNNING", str(path))
+
+
+def _request(line: bytes) -> dict[str, Any]:
+    try:
+        request = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _read(points: list[dict[str, Any]], name: object) -> list[dict[str, Any]]:
+    found = [point for point in points if name in (None, point["device"], point["name"])]
+    if not found:
+        names = {str(point[key]) for point in points for key in ("device", "name")}
+        raise said("E-NAME-UNKNOWN", "", name=name, meant=meant(str(name), names))
+    return found
+
+
+def _need(role: str, peer: Peer) -> None:
+    if RANKS[peer.role] < RANKS[role]:
+        raise said("E-REFUSED-ROLE", "", user=peer.user, role=peer.role, needed=role)
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+
+
+async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    writer.write(_line(message))
+    async with asyncio.timeout(IDLE_S):
+        await writer.drain()
+
+
+def _refusal(error: UserFacingError) -> dict[str, Any]:
+    told = {
+        language: f"{error.cause[language]} {error.remedy[language]}".strip() for language in ("zh", "en")
+    }
+    return {
+        "ok": False,
+        "error": {"code": error.code, "exit_code": int(error.exit_code), "place": error.place, **told},
+    }
+
+
+def _received(error: dict[str, Any]) -> UserFacingError:
+    cause = {"zh": str(error["zh"]), "en": str(error["en"])}
+    return UserFacingError(
+        str(error["code"]), Exit(error["exit_code"]), str(error.get("place", "")), cause, {"zh": "", "en": ""}
+    )
