@@ -322,6 +322,67 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "{zh}",
         "{en}",
     ),
+    # --- certificates, keys, secrets ---------------------------------------------------------------------
+    "E-CERT-MISSING": (
+        "没有这个文件。",
+        "There is no such file.",
+        "把证书或密钥放到这里，或改正配置中的路径。",
+        "Put the certificate or key there, or mend the path in the configuration.",
+    ),
+    "E-CERT-UNREADABLE": (
+        "读不到这个文件（{reason}）。",
+        "This file cannot be read ({reason}).",
+        "让 plantgate 用户可以读它。",
+        "Make it readable for the user plantgate.",
+    ),
+    "E-CERT-FORMAT": (
+        "这不是 PEM 或 DER 格式的证书。",
+        "This is no certificate in PEM or DER form.",
+        "向平台方重新索取证书文件。",
+        "Ask the platform's operator for the certificate again.",
+    ),
+    "E-CERT-TRUST-EMPTY": (
+        "这个目录里没有任何证书。",
+        "There is no certificate in this folder.",
+        "把对方的证书（.pem、.crt、.cer 或 .der）放进来。",
+        "Put the other side's certificate (.pem, .crt, .cer or .der) into it.",
+    ),
+    "E-CERT-EXPIRED": (
+        "证书 {subject} 已于 {last} 过期（本机时间 {now}）。",
+        "The certificate {subject} ended on {last} (this machine's time: {now}).",
+        "先核对本机时间（timedatectl），再向平台方申请新证书。",
+        "Check this machine's clock first (timedatectl), then ask the platform's operator for a new one.",
+    ),
+    "E-CERT-NOT-YET": (
+        "证书 {subject} 从 {first} 起才有效（本机时间 {now}）。",
+        "The certificate {subject} holds only from {first} on (this machine's time: {now}).",
+        "多半是本机时间不对：用 timedatectl 校时。",
+        "Most likely this machine's clock is wrong: set it (timedatectl).",
+    ),
+    "E-CERT-KEY-OPEN": (
+        "其他用户也能读这个密钥文件（权限 {mode}）。",
+        "Other users can read this secret file (mode {mode}).",
+        "执行 chmod 600，并让 plantgate 用户拥有它。",
+        "Run chmod 600 on it, and let the user plantgate own it.",
+    ),
+    "E-CERT-KEY-ENCRYPTED": (
+        "私钥有口令保护，服务无法输入口令。",
+        "The private key has a passphrase, and a service cannot type one.",
+        "去掉口令（openssl pkey -in 旧 -out 新），权限设为 600。",
+        "Remove the passphrase (openssl pkey -in OLD -out NEW) and set mode 600.",
+    ),
+    "E-CERT-KEY-FORMAT": (
+        "这不是 PEM 或 DER 格式的私钥。",
+        "This is no private key in PEM or DER form.",
+        "检查是否放错了文件。",
+        "Check that the right file is there.",
+    ),
+    "E-CERT-KEY-OTHER": (
+        "这个私钥不属于证书 {certificate}。",
+        "This private key does not belong to the certificate {certificate}.",
+        "证书和私钥要成对：检查是否拿错了其中一个。",
+        "They come as a pair: check which of the two is the wrong one.",
+    ),
     # --- the control socket ------------------------------------------------------------------------------
     "E-CONTROL-ABSENT": (
         "没有网关在运行。",

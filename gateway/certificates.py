@@ -1,0 +1,200 @@
+"""Certificates, keys and secret files of a configuration: what would keep a line from coming up. Reads files only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+from gateway.config import SERVICE_CREDENTIALS
+from gateway.errors import UserFacingError
+from gateway.plant import Config
+from gateway.words import said
+
+WARN_DAYS: Final = 30
+"""A certificate that ends sooner is mentioned by ``check``."""
+MAX_FILE_BYTES: Final = 1 << 20
+_CERTIFICATE_SUFFIXES: Final = frozenset({".pem", ".crt", ".cer", ".der"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A certificate that is still good, but not for long."""
+
+    path: Path
+    not_after: dt.datetime
+
+
+def certificate_mistakes(config: Config, now: dt.datetime) -> list[UserFacingError]:
+    """Everything wrong with the certificates, keys and password files a configuration names, each once.
+
+    Args:
+        config: a checked configuration.
+        now: with time zone.
+    """
+    found = {(error.code, error.place): error for error in _mistakes(config, now)}
+    return list(found.values())
+
+
+def ending_soon(config: Config, now: dt.datetime) -> list[Ending]:
+    """Own and trusted certificates that end within ``WARN_DAYS``, the soonest first."""
+    endings = {}
+    for owner in _owners(config):
+        for path in _files(owner.certificate) + _files(owner.trusted):
+            try:
+                last = min(certificate.not_valid_after_utc for certificate in _certificates(path))
+            except UserFacingError:
+                continue
+            if now <= last < now + dt.timedelta(days=WARN_DAYS):
+                endings[path] = Ending(path, last)
+    return sorted(endings.values(), key=lambda ending: ending.not_after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """The files one recipient, device or camera names; None for what it does not have."""
+
+    trusted: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
+    password_file: Path | None = None
+
+
+def _owners(config: Config) -> Iterator[_Owner]:
+    for recipient in config.recipients:
+        yield _Owner(recipient.ca, recipient.certificate, recipient.private_key)
+    for options in (*(d.options for d in config.devices), *(c.options for c in config.cameras)):
+        named = {key: getattr(options, key, None) for key in _Owner.__slots__}
+        yield _Owner(**{key: path for key, path in named.items() if isinstance(path, Path)})
+
+
+def _mistakes(config: Config, now: dt.datetime) -> Iterator[UserFacingError]:
+    for owner in _owners(config):
+        if owner.trusted is not None:
+            yield from _trust_mistakes(owner.trusted, now)
+        if owner.certificate is not None:
+            yield from _date_mistakes(owner.certificate, now)
+        if owner.private_key is not None:
+            yield from _key_mistakes(owner.private_key, owner.certificate)
+        if owner.password_file is not None:
+            yield from _secret_mistakes(owner.password_file)
+
+
+def _unseen(path: Path) -> bool:
+    """A credential that systemd shows only to the running service cannot be judged from outside."""
+    return str(path).startswith(SERVICE_CREDENTIALS + "/") and not Path(SERVICE_CREDENTIALS).exists()
+
+
+def _files(path: Path | None) -> list[Path]:
+    if path is None:
+        return []
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.suffix.lower() in _CERTIFICATE_SUFFIXES)
+    return [path]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES)
+    except FileNotFoundError as error:
+        raise said("E-CERT-MISSING", str(path)) from error
+    except OSError as error:
+        raise said("E-CERT-UNREADABLE", str(path), reason=error.strerror or str(error)) from error
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM or DER file, the owner's first."""
+    content = _content(path)
+    try:
+        if b"-----BEGIN" in content:
+            return x509.load_pem_x509_certificates(content)
+        return [x509.load_der_x509_certificate(content)]
+    except ValueError as error:
+        raise said("E-CERT-FORMAT", str(path)) from error
+
+
+def _trust_mistakes(path: Path, now: dt.datetime) -> Iterator[UserFacingError]:
+    files = _files(path)
+    if not files:
+        yield said("E-CERT-TRUST-EMPTY", str(path))
+    for file in files:
+        yield from _date_mistakes(file, now)
+
+
+def _date_mistakes(path: Path, now: dt.datetime) -> Iterator[UserFacingError]:
+    if _unseen(path):
+        return
+    try:
+        certificates = _certificates(path)
+    except UserFacingError as error:
+        yield error
+        return
+    for certificate in certificates:
+        first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        subject = certificate.subject.rfc4514_string()
+        if now > last:
+            yield said("E-CERT-EXPIRED", str(path), subject=subject, last=_day(last), now=_day(now))
+        elif now < first:
+            yield said("E-CERT-NOT-YET", str(path), subject=subject, first=_day(first), now=_day(now))
+
+
+def _key_mistakes(path: Path, certificate: Path | None) -> Iterator[UserFacingError]:
+    if _unseen(path):
+        return
+    yield from _secret_mistakes(path)
+    try:
+        key = _private_key(path)
+        own = _certificates(certificate)[0] if certificate is not None else None
+    except UserFacingError as error:
+        # A certificate's own mistakes are told where it is judged; twice the same is told once.
+        yield error
+        return
+    if own is not None and _public_bytes(key.public_key()) != _public_bytes(own.public_key()):
+        yield said("E-CERT-KEY-OTHER", str(path), certificate=certificate)
+
+
+def _secret_mistakes(path: Path) -> Iterator[UserFacingError]:
+    if _unseen(path):
+        return
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        mode = 0
+    if mode & 0o077:
+        yield said("E-CERT-KEY-OPEN", str(path), mode=f"{mode:04o}")
+    try:
+        _content(path)
+    except UserFacingError as error:
+        yield error
+
+
+def _private_key(path: Path) -> PrivateKeyTypes:
+    content = _content(path)
+    try:
+        load = load_pem_private_key if b"-----BEGIN" in content else load_der_private_key
+        return load(content, password=None)
+    except TypeError as error:
+        raise said("E-CERT-KEY-ENCRYPTED", str(path)) from error
+    except ValueError as error:
+        raise said("E-CERT-KEY-FORMAT", str(path)) from error
+
+
+def _public_bytes(key: object) -> bytes:
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    return encoded
+
+
+def _day(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")

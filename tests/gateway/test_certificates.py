@@ -1,0 +1,156 @@
+"""Certificates, keys and secrets: each way to be wrong is one clear error."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization as form
+
+from drivers.kit.scan import Device
+from gateway.certificates import certificate_mistakes, ending_soon
+from gateway.errors import Exit
+from gateway.plant import CameraConfig, Config, DeviceConfig, RecipientConfig, StorageConfig
+from hil.pki import Authority, Credentials, Validity
+
+NOW = dt.datetime.now(dt.UTC)
+
+
+def config_of(folder: Path, ca: Path, own: Credentials, **more: object) -> Config:
+    recipient = RecipientConfig("province", "localhost", ca, own.certificate, own.key)
+    return Config(
+        "rev",
+        "s",
+        "g",
+        "zh",
+        StorageConfig(folder),
+        folder,
+        recipients=(recipient,),
+        **{"devices": (), **more},
+    )
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "pki")
+
+
+def codes(config: Config) -> list[tuple[str, str]]:
+    errors = certificate_mistakes(config, NOW)
+    assert all(error.exit_code is Exit.ENVIRONMENT for error in errors)
+    assert all(error.line("zh") and error.line("en") for error in errors)
+    return [(error.code, Path(error.place).name) for error in errors]
+
+
+def test_good_ones_are_good(tmp_path: Path, authority: Authority) -> None:
+    assert codes(config_of(tmp_path, authority.ca_file, authority.client("gw"))) == []
+
+
+@pytest.mark.parametrize(
+    ("validity", "code"), [(Validity.EXPIRED, "E-CERT-EXPIRED"), (Validity.NOT_YET, "E-CERT-NOT-YET")]
+)
+def test_dates(tmp_path: Path, authority: Authority, validity: Validity, code: str) -> None:
+    own = authority.client("gw", validity=validity)
+    config = config_of(tmp_path, authority.ca_file, own)
+    assert codes(config) == [(code, own.certificate.name)]
+    [error] = certificate_mistakes(config, NOW)
+    assert "CN=gw" in error.line("en")
+    assert "timedatectl" in error.line("zh")
+
+
+def test_an_expired_ca(tmp_path: Path, authority: Authority) -> None:
+    config = config_of(tmp_path, authority.ca_file, authority.client("gw"))
+    late = NOW + dt.timedelta(days=365)
+    assert {error.code for error in certificate_mistakes(config, late)} == {"E-CERT-EXPIRED"}
+    assert len(certificate_mistakes(config, late)) == 2
+
+
+def test_missing_files_are_named_once_each(tmp_path: Path, authority: Authority) -> None:
+    own = authority.client("gw")
+    own.certificate.unlink()
+    own.key.unlink()
+    assert sorted(codes(config_of(tmp_path, tmp_path / "no-ca", own))) == sorted(
+        [("E-CERT-MISSING", name) for name in ("no-ca", own.certificate.name, own.key.name)]
+    )
+
+
+def test_garbage(tmp_path: Path, authority: Authority) -> None:
+    own = authority.client("gw")
+    own.certificate.write_text("-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n")
+    assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-FORMAT", own.certificate.name)]
+    own.key.write_bytes(b"\x00\x01")
+    assert ("E-CERT-KEY-FORMAT", own.key.name) in codes(config_of(tmp_path, authority.ca_file, own))
+
+
+def test_a_foreign_key(tmp_path: Path, authority: Authority) -> None:
+    own, other = authority.client("gw"), authority.client("other")
+    own.key.write_bytes(other.key.read_bytes())
+    assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-KEY-OTHER", own.key.name)]
+
+
+def test_a_key_with_a_passphrase(tmp_path: Path, authority: Authority) -> None:
+    own = authority.client("gw")
+    key = form.load_pem_private_key(own.key.read_bytes(), None)
+    locked = form.BestAvailableEncryption(b"x")
+    own.key.write_bytes(key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, locked))
+    assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-KEY-ENCRYPTED", own.key.name)]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_key_others_can_read(tmp_path: Path, authority: Authority, mode: int) -> None:
+    own = authority.client("gw")
+    own.key.chmod(mode)
+    config = config_of(tmp_path, authority.ca_file, own)
+    assert codes(config) == [("E-CERT-KEY-OPEN", own.key.name)]
+    assert f"{mode:04o}" in certificate_mistakes(config, NOW)[0].line("zh")
+
+
+@dataclass(frozen=True)
+class OptionsWithFiles:
+    certificate: Path
+    private_key: Path
+    trusted: Path
+
+
+@dataclass(frozen=True)
+class OptionsWithPassword:
+    password_file: Path
+
+
+def test_a_devices_own_files_are_judged_too(tmp_path: Path, authority: Authority) -> None:
+    own = authority.client("gw", validity=Validity.EXPIRED)
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    password = tmp_path / "password"
+    password.write_text("x")
+    password.chmod(0o644)
+    options = OptionsWithFiles(own.certificate_der, own.key, trusted)
+    config = config_of(
+        tmp_path,
+        authority.ca_file,
+        authority.client("up"),
+        devices=(DeviceConfig(Device("plc", ()), "opcua", options, ()),),
+        cameras=(CameraConfig("cam", "camera", OptionsWithPassword(password)),),
+    )
+    assert codes(config) == [
+        ("E-CERT-TRUST-EMPTY", "trusted"),
+        ("E-CERT-EXPIRED", own.certificate_der.name),
+        ("E-CERT-KEY-OPEN", "password"),
+    ]
+
+
+def test_one_that_ends_soon_is_mentioned_but_not_wrong(tmp_path: Path, authority: Authority) -> None:
+    own = authority.client("gw")
+    config = config_of(tmp_path, authority.ca_file, own)
+    soon = NOW + dt.timedelta(days=5)
+    assert {ending.path for ending in ending_soon(config, soon)} == {own.certificate, authority.ca_file}
+    assert ending_soon(config, NOW - dt.timedelta(days=30)) == []
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, authority: Authority) -> None:
+    own = authority.client("gw")
+    own.key.unlink()
+    own.key.mkdir(mode=0o700)
+    assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-UNREADABLE", own.key.name)]
