@@ -26,6 +26,7 @@ from asyncua.ua.status_codes import StatusCodes
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from hil.answers import LogFullError
 from hil.pki import Credentials
 from hil.ports import free_port
 
@@ -67,10 +68,6 @@ class Change(NamedTuple):
     node: str
     source_ns: int
     value: float | bool | None
-
-
-class LogFullError(RuntimeError):
-    """More was written than the log may hold."""
 
 
 class OpcuaPlc:
