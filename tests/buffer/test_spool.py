@@ -150,10 +150,14 @@ def test_a_hundred_reopenings_keep_the_counts(opened):
 
 def test_recipients_come_and_go(opened):
     spool = opened(recipients=("province",))
-    spool.append_many([append("reading", *[b"x" * 50] * 10, created_ns=1)], {("province", "reading"): Position(10)})
+    spool.append_many(
+        [append("reading", *[b"x" * 50] * 10, created_ns=1)], {("province", "reading"): Position(10)}
+    )
     spool.append_many([append("reading", b"y", created_ns=200 * DAY_NS)])
     assert spool.purge(120 * DAY_NS).up_to == {"reading": 10}
-    spool.append_many([append("reading", b"z", created_ns=200 * DAY_NS)], {("province", "reading"): Position(12)})
+    spool.append_many(
+        [append("reading", b"z", created_ns=200 * DAY_NS)], {("province", "reading"): Position(12)}
+    )
     spool.close()
     spool = opened(recipients=("bureau",))
     assert spool.positions["bureau", "reading"] == Position(10), "it starts at the oldest kept record"
