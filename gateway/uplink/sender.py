@@ -1,0 +1,292 @@
+"""One recipient for ever: connect, send, settle, fall, wait, again. Touches the loop, the spool's face and a line.
+
+Alone in its task: whatever goes wrong here is this recipient's, and comes back by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+from buffer.errors import SnapshotError, SpoolError
+from buffer.files import SnapshotFiles
+from buffer.record import LANES, Ack, Lane, Record
+from buffer.writer import SpoolWriter
+from gateway.instant import rfc3339
+from gateway.plant import RecipientConfig
+from gateway.uplink.encoder import Encoder
+from gateway.uplink.link import Link
+from gateway.uplink.message import Context
+from gateway.uplink.mqtt import Endpoint, MqttTransport
+from gateway.uplink.transport import LinkError, Listener, Transport
+from gateway.uplink.volatile import VolatileAlarms
+from gateway.uplink.window import Backoff, WindowSettings
+
+State: TypeAlias = Literal["connected", "connecting", "waiting", "unauthorised"]
+
+UNAUTHORISED_RETRY_S: Final = 300.0
+"""A refusal is a matter for a person; asking faster only fills the broker's log."""
+
+MEASURE_S: Final = 1.0
+"""How long the look for the oldest waiting record may take while the recipient is away."""
+
+log = logging.getLogger("plantgate.uplink")
+
+
+class Sender:
+    """Delivers the record to one recipient.
+
+    Args:
+        recipient: who.
+        spool: the record; started.
+        encoder: its dialect, shared with others who speak it.
+        pictures: the snapshot files.
+        on_rejected: told key and reason of what will never be taken.
+        window: bounds; from the recipient's configuration if not given.
+
+    Attributes:
+        name: the recipient's.
+        state: what ``status`` shows.
+        rejected: how many messages will never be taken.
+    """
+
+    def __init__(
+        self,
+        recipient: RecipientConfig,
+        spool: SpoolWriter,
+        encoder: Encoder,
+        pictures: SnapshotFiles,
+        *,
+        on_rejected: Callable[[str, str], None] | None = None,
+        window: WindowSettings | None = None,
+    ) -> None:
+        self.name = recipient.name
+        self.state: State = "connecting"
+        self.rejected = 0
+        self._recipient = recipient
+        self._spool = spool
+        self._encoder = encoder
+        self._pictures = pictures
+        self._on_rejected = on_rejected
+        self._window = window or WindowSettings(
+            messages=recipient.window_messages, receipt_timeout_s=recipient.receipt_timeout_s
+        )
+        self._loop = asyncio.get_running_loop()
+        self._backoff = Backoff(random.SystemRandom().random)
+        self._volatile = VolatileAlarms()
+        self._link: Link | None = None
+        self._error: LinkError | None = None
+        self._retry_at_s = 0.0
+        self._heads: dict[Lane, int] = {lane: known.head for lane, known in spool.stats().lanes.items()}
+        self._acknowledged_ns = 0
+        self._waiting_since_s: float | None = self._loop.time() if self.backlog() else None
+        self._oldest_ns: int | None = None
+
+    # ---- the house tells ----
+
+    def appended(self, records: Iterable[Record]) -> None:
+        """These records are durable now; in rising seq per lane."""
+        fresh = list(records)
+        for record in fresh:
+            self._heads[record.lane] = max(self._heads[record.lane], record.seq)
+        if self._waiting_since_s is None and fresh:
+            self._waiting_since_s = self._loop.time()
+            self._oldest_ns = fresh[0].created_ns
+        if self._link is not None:
+            self._link.appended(fresh)
+
+    def volatile(self, record: Record) -> None:
+        """This alarm could not be written; its ``seq`` is its number among those. It goes before everything."""
+        self._volatile.hold([record])
+        if self._link is not None:
+            self._link.volatile([record])
+
+    def recovered(self, seqs: Mapping[int, int]) -> None:
+        """The disk took these at last: number -> seq in the alarm lane. Call before ``appended`` with them."""
+        settled = self._volatile.recovered({n: ("alarm", seq) for n, seq in seqs.items()})
+        for lane, seq in settled:
+            self._heads[lane] = max(self._heads[lane], seq)
+            self._spool.settle(Ack(self.name, lane, ((seq, seq),)))
+
+    # ---- what it is asked ----
+
+    @property
+    def detail(self) -> str:
+        """Code of what is wrong, e.g. ``E-TLS-EXPIRED``; empty while the line is up."""
+        return "" if self._error is None else self._error.code
+
+    def backlog(self) -> dict[Lane, int]:
+        """Records not yet settled, per lane that has any."""
+        waiting = {lane: head - self._settled(lane, head) for lane, head in self._heads.items()}
+        return {lane: count for lane, count in waiting.items() if count}
+
+    def silent_s(self, mono_ns: int) -> float:
+        """How long something has been waiting without the recipient accepting anything; 0 if nothing waits."""
+        return 0.0 if self._waiting_since_s is None else max(0.0, mono_ns / 1e9 - self._waiting_since_s)
+
+    def status(self) -> dict[str, Any]:
+        """Its part of the control socket's ``status``."""
+        backlog = self.backlog()
+        oldest_ns = self._oldest_now_ns() if backlog else None
+        waiting = self.state in {"waiting", "unauthorised"}
+        return {
+            "name": self.name,
+            "state": self.state,
+            "acknowledged_by": self._recipient.acknowledged_by,
+            "last_acknowledged_at": rfc3339(self._acknowledged_ns) if self._acknowledged_ns else None,
+            "backlog": {lane: backlog.get(lane, 0) for lane in LANES},
+            "backlog_records": sum(backlog.values()),
+            "backlog_oldest_at": None if oldest_ns is None else rfc3339(oldest_ns),
+            "can_stay_offline_s": None,
+            "not_durable": len(self._volatile),
+            "rejected": self.rejected,
+            "code": self.detail,
+            "detail": {} if self._error is None else self._error.words(),
+            "next_retry_s": max(0.0, round(self._retry_at_s - self._loop.time(), 1)) if waiting else None,
+        }
+
+    # ---- its life ----
+
+    async def run(self) -> None:
+        """Serve the recipient until cancelled."""
+        while True:
+            wait_s = await self._one_connection()
+            self._retry_at_s = self._loop.time() + wait_s
+            await self._measure(wait_s)
+            await asyncio.sleep(max(0.0, self._retry_at_s - self._loop.time()))
+
+    async def _one_connection(self) -> float:
+        """From the first packet to the last. Returns how long to wait before the next."""
+        self.state = "connecting"
+        link = self._link = Link(
+            self.name,
+            self._spool,
+            self._encoder,
+            self._volatile,
+            self._heads,
+            self._picture,
+            self,
+            self._window,
+            puback=self._recipient.acknowledged_by == "puback",
+        )
+        try:
+            await link.run(self._transport, self._connected)
+        except LinkError as e:
+            return self._fell(e)
+        except Exception:
+            log.exception("recipient %s: a defect of this house; trying again", self.name)
+            self.state = "waiting"
+            return self._backoff.next_s()
+        finally:
+            self._link = None
+
+    def _connected(self) -> None:
+        self.state = "connected"
+        self._error = None
+        log.info("recipient %s: connected to %s:%d", self.name, self._recipient.host, self._recipient.port)
+
+    def _fell(self, error: LinkError) -> float:
+        if self._error is None or self._error.code != error.code:
+            log.warning("recipient %s: %s", self.name, error)
+        self._error = error
+        self.state = "unauthorised" if error.unauthorised else "waiting"
+        return UNAUTHORISED_RETRY_S if error.unauthorised else self._backoff.next_s()
+
+    def _transport(self, listener: Listener) -> Transport:
+        recipient, dialect = self._recipient, self._encoder.dialect
+        return MqttTransport(
+            Endpoint(
+                host=recipient.host,
+                port=recipient.port,
+                ca=recipient.ca,
+                certificate=recipient.certificate,
+                private_key=recipient.private_key,
+                client_id=dialect.client_id(),
+                listen=(dialect.receipt_topic(self.name),),
+                status_topic=dialect.status_topic(),
+                birth=dialect.status("online"),
+                will=dialect.status("offline"),
+                every_delivery=recipient.acknowledged_by == "puback",
+            ),
+            listener,
+        )
+
+    # ---- the link tells ----
+
+    def accepted(self, record_ns: int) -> None:
+        """See ``link.Owner``."""
+        self._backoff.reset()
+        self._acknowledged_ns = max(self._acknowledged_ns, record_ns)
+        self._waiting_since_s = self._loop.time() if self.backlog() else None
+
+    def reject(self, key: str, reason: str) -> None:
+        """See ``link.Owner``."""
+        self.rejected += 1
+        log.warning("recipient %s will never take %s: %s", self.name, key, reason)
+        if self._on_rejected is not None:
+            self._on_rejected(key, reason)
+
+    # ---- inside ----
+
+    async def _picture(self, sha256: str) -> bytes | None:
+        try:
+            return await asyncio.to_thread(self._pictures.read, sha256)
+        except SnapshotError as e:
+            log.warning("recipient %s: %s", self.name, e)
+            return None
+
+    async def _measure(self, wait_s: float) -> None:
+        """Look how old the oldest waiting record is, once per fall; a slow disk is not waited for."""
+        oldest: list[int] = []
+        try:
+            async with asyncio.timeout(min(wait_s, MEASURE_S)):
+                for lane in self.backlog():
+                    first = self._spool.position(self.name, lane).next_unsettled()
+                    batch = await self._spool.read(lane, first, 1, 1)
+                    oldest += [record.created_ns for record in batch.records]
+        except (SpoolError, TimeoutError):
+            return
+        self._oldest_ns = min(oldest, default=None)
+
+    def _oldest_now_ns(self) -> int | None:
+        in_hand = None if self._link is None else self._link.oldest_ns
+        return self._oldest_ns if in_hand is None else in_hand
+
+    def _settled(self, lane: Lane, head: int) -> int:
+        return self._spool.position(self.name, lane).count_settled(1, head)
+
+
+def make_senders(
+    recipients: Iterable[RecipientConfig],
+    spool: SpoolWriter,
+    context: Context,
+    pictures: SnapshotFiles,
+    on_rejected: Callable[[str, str, str], None] | None = None,
+) -> tuple[Sender, ...]:
+    """A sender per recipient; those of one dialect share an encoder.
+
+    Args:
+        recipients: who.
+        spool: the record; started.
+        context: what the dialects must know.
+        pictures: the snapshot files.
+        on_rejected: told recipient, key and reason of what will never be taken.
+
+    Raises:
+        DialectError: a recipient's dialect does not exist.
+    """
+    encoders: dict[str, Encoder] = {}
+    made = []
+    for recipient in recipients:
+        if recipient.dialect not in encoders:
+            encoders[recipient.dialect] = Encoder(recipient.dialect, context)
+        told = None if on_rejected is None else _for(recipient.name, on_rejected)
+        made.append(Sender(recipient, spool, encoders[recipient.dialect], pictures, on_rejected=told))
+    return tuple(made)
+
+
+def _for(name: str, on_rejected: Callable[[str, str, str], None]) -> Callable[[str, str], None]:
+    return lambda key, reason: on_rejected(name, key, reason)
