@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Every target sets up what it needs first.
-# Another interpreter: make test PYTHON=python3.13 VENV=.venv-313
+# Another interpreter: make test PYTHON=python3.13 VENV=.venv-313. Some tests only: make test TESTS=tests/house
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/plantgate demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 # The same tests on Python 3.13, in a Debian 13 chroot where the machine has no python3.13 (needs root then).
 test-313:
