@@ -12,11 +12,10 @@ import json
 import math
 import os
 import pkgutil
-import tomllib
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -54,7 +53,6 @@ from gateway.sections import (
 )
 from gateway.words import both, meant, said
 
-DEFAULT_PATH: Final = Path("/etc/plantgate/gateway.toml")
 MAX_OF_SECTION: Final = {"device": 1000, "camera": 200, "recipient": 16, "output": 32}
 """How many tables of one kind; the section's name -> its bound."""
 
@@ -85,15 +83,6 @@ def load(path: Path) -> Config:
     if config is None or errors:
         raise UserFileErrors(errors)
     return config
-
-
-def language_of(path: Path) -> Literal["zh", "en"]:
-    """The language a configuration asks for, Chinese if it cannot be told; judges nothing."""
-    try:
-        wanted = tomllib.loads(path.read_text("utf-8-sig"))["gateway"]["language"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "zh"
-    return "en" if wanted == "en" else "zh"
 
 
 def _judge(driver: ModuleType, options: object, point: Point) -> None:

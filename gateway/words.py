@@ -444,6 +444,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "{meant}",
         "{meant}",
     ),
+    "E-DEVICE-UNREACHABLE": (
+        "设备读不到（{detail}）。",
+        "The device cannot be read ({detail}).",
+        "检查电源、网线、地址和端口；别的程序可能占着它唯一的连接。",
+        "Check power, cable, address and port; another program may hold its only session.",
+    ),
     "E-INTERNAL": (
         "程序内部错误（{message}）。",
         "An error inside the program ({message}).",

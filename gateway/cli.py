@@ -1,0 +1,240 @@
+"""The command line: which command, which language, which exit code. Decides nothing else; commands load lazily.
+
+stdout is data, stderr is talk. A command is ``deed(args) -> exit code``, set by its parser; other rooms add theirs
+through the entry point group ``plantgate.commands``, each a function ``register(subparsers)`` that builds its parser
+with ``parents=[common_options()]`` and ``set_defaults(deed=…)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points, version
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeAlias
+
+from gateway.errors import Exit, UserFacingError, UserFileErrors
+from gateway.glance import DEFAULT_CONFIG, glance
+from gateway.words import said
+
+Deed: TypeAlias = Callable[[argparse.Namespace], int]
+Subparsers: TypeAlias = Any
+"""What ``add_subparsers`` gives; its class is argparse's own secret."""
+
+ENTRY_POINTS: Final = "plantgate.commands"
+INTERRUPTED: Final = 130
+"""What a shell expects of a program ended by Ctrl-C."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in the user's language."""
+
+    language = "zh"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line and leave."""
+        self.print_usage(sys.stderr)
+        opening = "E-USAGE：命令行写错了：" if self.language == "zh" else "E-USAGE: wrong command line: "
+        self.exit(Exit.USAGE, f"{opening}{message}\n")
+
+
+def common_options() -> Parser:
+    """What every command takes: ``--config``, ``--lang``, ``--json``; a parent for ``add_parser``."""
+    zh = Parser.language == "zh"
+    parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    text = f"配置文件（默认 {DEFAULT_CONFIG}）" if zh else f"configuration file (default {DEFAULT_CONFIG})"
+    parser.add_argument("--config", type=Path, metavar="PATH", help=text)
+    text = "语言（默认按配置，否则中文）" if zh else "language (default: the configuration's, else Chinese)"
+    parser.add_argument("--lang", choices=("zh", "en"), help=text)
+    text = "在标准输出上给出 JSON" if zh else "give JSON on standard output"
+    parser.add_argument("--json", action="store_true", help=text)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        the exit code (``gateway.errors.Exit``).
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    defaults = argparse.Namespace(config=DEFAULT_CONFIG, lang=None, json=False)
+    early, rest = common_options().parse_known_args(words, defaults)
+    Parser.language = early.lang or glance(early.config).language
+    wanted = next((word for word in rest if not word.startswith("-")), "")
+    args = _parser(wanted).parse_args(words, argparse.Namespace(**vars(defaults)))
+    args.language = Parser.language
+    return run_deed(args.deed, args)
+
+
+def run_deed(deed: Deed, args: argparse.Namespace) -> int:
+    """Run a command and turn what it raises into talk and an exit code."""
+    try:
+        code = int(deed(args))
+        sys.stdout.flush()
+    except UserFileErrors as errors:
+        _tell(errors.errors, args)
+        return Exit.USER_FILE
+    except UserFacingError as error:
+        _tell([error], args)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has left, as `head` does; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as error:  # noqa: BLE001 - the last resort: say it is our defect
+        traceback.print_exc()
+        _tell([said("E-INTERNAL", "", message=repr(error))], args)
+        return Exit.INTERNAL
+    return code
+
+
+def say(zh: str, en: str, args: argparse.Namespace) -> None:
+    """One line of talk."""
+    print(zh if args.language == "zh" else en, file=sys.stderr)
+
+
+def give_json(data: object) -> None:
+    """One JSON document on standard output, on one line."""
+    print(json.dumps(data, ensure_ascii=False), flush=True)
+
+
+def _tell(errors: Sequence[UserFacingError], args: argparse.Namespace) -> None:
+    for error in errors:
+        print(error.line(args.language).rstrip(), file=sys.stderr)
+    if args.json:
+        told = [
+            {"code": error.code, "place": error.place, "cause": error.cause, "remedy": error.remedy}
+            for error in errors
+        ]
+        give_json({"ok": False, "errors": told})
+
+
+def _parser(wanted: str) -> Parser:
+    zh = Parser.language == "zh"
+    parser = Parser(
+        prog="plantgate",
+        parents=[common_options()],
+        description="化工厂边缘网关：只读采集、本地报警、可靠留痕、多方上报。"
+        if zh
+        else "Plant gateway: reads, raises alarms, records, and delivers to several authorities.",
+        epilog="退出码：0 正常，1 检查未通过，2 用法，3 用户文件有错，4 设备不可达，5 被拒绝，"
+        "6 完整性，7 环境，70 内部错误。"
+        if zh
+        else "Exit codes: 0 ok, 1 failed check, 2 usage, 3 user's file, 4 device unreachable, 5 refused, "
+        "6 integrity, 7 environment, 70 internal.",
+    )
+    parser.add_argument("--version", action="version", version=f"plantgate {version('plantgate')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (add, chinese, english) in _COMMANDS.items():
+        text = chinese if zh else english
+        add(commands.add_parser(name, parents=[common_options()], help=text, description=text), zh)
+    if wanted not in _COMMANDS:
+        others = entry_points(group=ENTRY_POINTS)
+        for entry in others.select(name=wanted) or others:
+            _register(entry, commands)
+    return parser
+
+
+def _register(entry: EntryPoint, commands: Subparsers) -> None:
+    """Another room's command; one that cannot be loaded must not take the others with it."""
+    try:
+        entry.load()(commands)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong over there, this program goes on
+        print(f"plantgate {entry.name}: {error!r}", file=sys.stderr)
+
+
+def _later(module: str, function: str, args: argparse.Namespace) -> int:
+    """The command's own module is loaded only when it runs: a command line must start fast."""
+    deed: Deed = getattr(importlib.import_module(f"gateway.commands.{module}"), function)
+    return deed(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    app = importlib.import_module("gateway.app")
+    code: int = app.run(args.config, args.language)
+    return code
+
+
+def _add_run(parser: argparse.ArgumentParser, _zh: bool) -> None:
+    parser.set_defaults(deed=_run)
+
+
+def _add_check(parser: argparse.ArgumentParser, _zh: bool) -> None:
+    parser.set_defaults(deed=partial(_later, "check", "check"))
+
+
+def _add_status(parser: argparse.ArgumentParser, zh: bool) -> None:
+    text = "连同所有点的数值" if zh else "with the value of every point"
+    parser.add_argument("--points", action="store_true", help=text)
+    parser.set_defaults(deed=partial(_later, "asking", "status"))
+
+
+def _add_watch(parser: argparse.ArgumentParser, _zh: bool) -> None:
+    parser.set_defaults(deed=partial(_later, "asking", "watch"))
+
+
+def _add_read(parser: argparse.ArgumentParser, zh: bool) -> None:
+    text = "设备名或位号，不写则全部" if zh else "device or tag; everything if left out"
+    parser.add_argument("name", nargs="?", metavar="DEVICE|TAG", help=text)
+    text = "32 位点按四种字节序各读一次" if zh else "show 32-bit points in all four word orders"
+    parser.add_argument("--orders", action="store_true", help=text)
+    parser.set_defaults(deed=partial(_later, "read", "read"))
+
+
+def _add_alarms(parser: argparse.ArgumentParser, zh: bool) -> None:
+    parser.set_defaults(deed=partial(_later, "asking", "alarms"))
+    deeds = parser.add_subparsers(dest="alarm_deed", metavar="list|ack")
+    text = "列出现有报警" if zh else "list the live alarms"
+    deeds.add_parser("list", parents=[common_options()], help=text, description=text)
+    text = "确认一条报警" if zh else "acknowledge one alarm"
+    ack = deeds.add_parser("ack", parents=[common_options()], help=text, description=text)
+    ack.add_argument("alarm_id", help="报警编号" if zh else "the alarm's ID")
+    ack.add_argument("--note", default="", help="备注" if zh else "a note")
+    ack.set_defaults(deed=partial(_later, "asking", "acknowledge"))
+
+
+def _add_receive(parser: argparse.ArgumentParser, zh: bool) -> None:
+    def option(name: str, chinese: str, english: str, **more: Any) -> None:
+        parser.add_argument(name, help=chinese if zh else english, **more)
+
+    option("--recipient", "本接收方的名称", "this recipient's name", required=True)
+    option("--host", "MQTT 服务器", "MQTT broker", required=True)
+    option("--port", "端口（默认 8883）", "port (default 8883)", type=int, default=8883)
+    option("--ca", "信任的 CA，PEM", "trust anchor, PEM", type=Path, required=True)
+    option("--certificate", "客户端证书，PEM", "client certificate, PEM", type=Path, required=True)
+    option("--private-key", "其私钥，PEM，权限 0600", "its key, PEM, mode 0600", type=Path, required=True)
+    option(
+        "--store", "收到的数据存放处（SQLite）", "where to keep what comes (SQLite)", type=Path, required=True
+    )
+    parser.set_defaults(deed=partial(_later, "receive", "receive"))
+
+
+_COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser, bool], None], str, str]]] = {
+    "run": (_add_run, "运行网关", "run the gateway"),
+    "check": (
+        _add_check,
+        "检查配置、点表和证书（不联网）",
+        "check configuration, points, certificates (no network)",
+    ),
+    "status": (
+        _add_status,
+        "网关是否在运行、省里是否收到、有什么报警",
+        "is it alive, does the province have it, what is in alarm",
+    ),
+    "watch": (_add_watch, "实时查看", "watch it live"),
+    "read": (_add_read, "读一个设备或一个点", "read a device or a point"),
+    "alarms": (_add_alarms, "列出或确认报警", "list or acknowledge alarms"),
+    "receive": (_add_receive, "参考接收端", "the reference receiver"),
+}

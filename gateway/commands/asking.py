@@ -1,0 +1,84 @@
+"""``status``, ``watch``, ``alarms``: ask a running gateway and show its answer. Reads no device, no configuration."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from gateway import control, tables
+from gateway.cli import give_json, say
+from gateway.errors import Exit
+from gateway.glance import glance
+
+PIPED_WIDTH = 200
+"""Columns where standard output is no terminal: nothing is folded away."""
+
+
+def console() -> Console:
+    """A console on standard output."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+def status(args: argparse.Namespace) -> int:
+    """Is it alive, does the province have it, what is in alarm."""
+    answer = control.ask(_socket(args), {"op": "status", "points": args.points})
+    if args.json:
+        give_json(answer)
+        return Exit.OK
+    screen = console()
+    screen.print(tables.status_view(answer, args.language))
+    if args.points:
+        screen.print(tables.points_table(answer["points"], args.language))
+    return Exit.OK
+
+
+def watch(args: argparse.Namespace) -> int:
+    """The same, live: a table on a terminal, else a line for each thing that changes."""
+    statuses = control.watch(_socket(args))
+    if args.json:
+        for answer in statuses:
+            give_json(answer)
+    elif sys.stdout.isatty():
+        screen = console()
+        with Live(console=screen, auto_refresh=False, screen=True) as live:
+            for answer in statuses:
+                # Half of the screen for points; headline, recipients and alarms stand above.
+                rows = max(4, screen.height // 2 - 4)
+                live.update(tables.watch_view(answer, args.language, rows), refresh=True)
+    else:
+        before = None
+        for answer in statuses:
+            for line in tables.changes(before, answer, args.language):
+                print(line)
+            sys.stdout.flush()
+            before = answer
+    say("网关已停止。", "The gateway has stopped.", args)
+    return Exit.OK
+
+
+def alarms(args: argparse.Namespace) -> int:
+    """List the live alarms."""
+    answer = control.ask(_socket(args), {"op": "alarms"})
+    if args.json:
+        give_json(answer)
+    else:
+        console().print(tables.alarms_table(answer, args.language))
+    return Exit.OK
+
+
+def acknowledge(args: argparse.Namespace) -> int:
+    """Acknowledge one alarm as the user who runs this."""
+    request = {"op": "ack", "alarm_id": args.alarm_id, "note": args.note}
+    answer = control.ask(_socket(args), request)
+    if args.json:
+        give_json(answer)
+    say(f"已确认 {args.alarm_id}。", f"Acknowledged {args.alarm_id}.", args)
+    return Exit.OK
+
+
+def _socket(args: argparse.Namespace) -> Path:
+    return glance(args.config).runtime_folder / control.SOCKET_NAME

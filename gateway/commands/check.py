@@ -1,0 +1,124 @@
+"""``check``: is this configuration right, and what may have been forgotten. Reads files, opens no line."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+from typing import Any, Final
+
+from gateway.alarm.limits import Limits
+from gateway.certificates import certificate_mistakes, ending_soon
+from gateway.cli import give_json
+from gateway.config import load
+from gateway.errors import Exit
+from gateway.plant import Config
+
+MAX_NAMED: Final = 20
+"""So many tags are named in one line; --json names all."""
+
+
+def check(args: argparse.Namespace) -> int:
+    """All mistakes, or a summary of what is configured."""
+    config = load(args.config)
+    now = dt.datetime.now(dt.UTC)
+    mistakes = certificate_mistakes(config, now)
+    for mistake in mistakes:
+        print(mistake.line(args.language), file=sys.stderr)
+    found = summary(config, now)
+    if args.json:
+        told = [{"code": m.code, "place": m.place, "cause": m.cause, "remedy": m.remedy} for m in mistakes]
+        give_json({"ok": not mistakes, "errors": told, **found})
+    else:
+        print("\n".join(_lines(found, args.language)))
+    return Exit.ENVIRONMENT if mistakes else Exit.OK
+
+
+def summary(config: Config, now: dt.datetime) -> dict[str, Any]:
+    """What a configuration holds, and what it leaves out."""
+    rows = config.points
+    return {
+        "config_rev": config.rev,
+        "site_id": config.site_id,
+        "gateway_id": config.gateway_id,
+        "devices": [
+            {"name": device.device.name, "driver": device.driver, "points": len(device.points)}
+            for device in config.devices
+        ],
+        "cameras": [camera.name for camera in config.cameras],
+        "recipients": [
+            {"name": r.name, "host": r.host, "port": r.port, "acknowledged_by": r.acknowledged_by}
+            for r in config.recipients
+        ],
+        "outputs": [output.name for output in config.outputs],
+        "points": len(rows),
+        "limits": sum(_count(row.limits) for row in rows),
+        "without_limits": [row.point.name for row in rows if not _count(row.limits)],
+        "without_code": {
+            r.name: [row.point.name for row in rows if r.name not in row.codes] for r in config.recipients
+        },
+        "ending_soon": [
+            {"path": str(ending.path), "not_after": ending.not_after.isoformat()}
+            for ending in ending_soon(config, now)
+        ],
+    }
+
+
+def _count(limits: Limits) -> int:
+    return sum(edge is not None for edge in (limits.ll, limits.l, limits.h, limits.hh, limits.on))
+
+
+def _lines(found: dict[str, Any], language: str) -> list[str]:
+    zh = language == "zh"
+    lines = [
+        f"配置正确：站点 {found['site_id']}，网关 {found['gateway_id']}，版本 {found['config_rev']}"
+        if zh
+        else f"The configuration is right: site {found['site_id']}, gateway {found['gateway_id']}, "
+        f"revision {found['config_rev']}",
+        f"点 {found['points']} 个，限值 {found['limits']} 个"
+        if zh
+        else f"{found['points']} points, {found['limits']} limits",
+    ]
+    for device in found["devices"]:
+        name, driver, count = device["name"], device["driver"], device["points"]
+        lines.append(
+            f"  设备 {name}（{driver}）：{count} 点" if zh else f"  device {name} ({driver}): {count} points"
+        )
+    for recipient in found["recipients"]:
+        name, at = recipient["name"], f"{recipient['host']}:{recipient['port']}"
+        by = recipient["acknowledged_by"]
+        lines.append(
+            f"  接收方 {name}：{at}，确认方式 {by}"
+            if zh
+            else f"  recipient {name}: {at}, acknowledged by {by}"
+        )
+    if not found["recipients"]:
+        lines.append(
+            "注意：没有接收方，数据只留在本机。"
+            if zh
+            else "Note: no recipient, the record stays on this machine."
+        )
+    if not found["outputs"]:
+        lines.append(
+            "注意：没有本地输出，现场听不到报警。"
+            if zh
+            else "Note: no local output, nobody on site hears an alarm."
+        )
+    lines += _left_out(found["without_limits"], "注意：没有限值的点", "Note: points without limits", zh=zh)
+    for name, tags in found["without_code"].items():
+        lines += _left_out(
+            tags, f"注意：在 {name} 没有指标编码的点", f"Note: points without a code at {name}", zh=zh
+        )
+    for ending in found["ending_soon"]:
+        path, day = ending["path"], ending["not_after"][:10]
+        lines.append(
+            f"注意：证书 {path} 将于 {day} 到期" if zh else f"Note: the certificate {path} ends on {day}"
+        )
+    return lines
+
+
+def _left_out(tags: list[str], chinese: str, english: str, *, zh: bool) -> list[str]:
+    if not tags:
+        return []
+    named = ("、" if zh else ", ").join(tags[:MAX_NAMED]) + (" …" if len(tags) > MAX_NAMED else "")
+    return [f"{chinese}（{len(tags)}）：{named}" if zh else f"{english} ({len(tags)}): {named}"]

@@ -1,0 +1,144 @@
+"""``read``: values now, from the running gateway, else from the devices. Never a second session to a PLC."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import math
+from dataclasses import replace
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from drivers.kit.errors import SourceError
+from drivers.kit.quality import cause_of, status_of
+from drivers.kit.scan import Device, Scan
+from gateway import control, tables
+from gateway.cli import give_json, say
+from gateway.commands.asking import console
+from gateway.config import load
+from gateway.errors import Exit, UserFacingError
+from gateway.instant import rfc3339
+from gateway.orders import ORDERS, arrived_bytes, has_orders, in_all_orders
+from gateway.plant import Config, DeviceConfig, PointConfig
+from gateway.words import meant, said
+
+READ_S: Final = 60.0
+"""Longest time one device may take for one read."""
+
+
+def read(args: argparse.Namespace) -> int:
+    """Read a device, a tag or everything once."""
+    config = load(args.config)
+    failures: list[UserFacingError] = []
+    try:
+        points = control.ask(control.socket_path(config), {"op": "read", "name": args.name})
+        _add_orders(points, config)
+    except UserFacingError as error:
+        if error.code != "E-CONTROL-ABSENT":
+            raise
+        say("没有网关在运行，直接读设备。", "No gateway runs; reading the devices directly.", args)
+        points, failures = asyncio.run(_read_all(_wanted(config, args.name)))
+    if not args.orders:
+        for point in points:
+            point.pop("orders", None)
+    if args.json:
+        give_json({"ok": not failures, "points": points, "errors": [str(failure) for failure in failures]})
+    else:
+        console().print(_view(points, args.language))
+    for failure in failures:
+        say(failure.line("zh"), failure.line("en"), args)
+    return Exit.UNREACHABLE if failures else Exit.OK
+
+
+def _wanted(config: Config, name: str | None) -> list[DeviceConfig]:
+    """The devices to read, each with the points to read."""
+    found = []
+    for device in config.devices:
+        rows = tuple(row for row in device.points if name in (None, device.device.name, row.point.name))
+        if rows:
+            points = tuple(row.point for row in rows)
+            found.append(replace(device, device=replace(device.device, points=points), points=rows))
+    if not found:
+        names = {device.device.name for device in config.devices} | {row.point.name for row in config.points}
+        raise said("E-NAME-UNKNOWN", "", name=name, meant=meant(str(name), names))
+    return found
+
+
+async def _read_all(devices: list[DeviceConfig]) -> tuple[list[dict[str, Any]], list[UserFacingError]]:
+    points: list[dict[str, Any]] = []
+    failures: list[UserFacingError] = []
+    for config in devices:
+        try:
+            points += await _read_device(config)
+        except (SourceError, TimeoutError) as error:
+            detail = getattr(error, "detail", f"no answer within {READ_S:g} s")
+            failures.append(said("E-DEVICE-UNREACHABLE", config.device.name, detail=detail))
+    return points, failures
+
+
+async def _read_device(config: DeviceConfig) -> list[dict[str, Any]]:
+    """Every point once; beside a wide Modbus point its two registers as they came."""
+    wide = [row.point for row in config.points if config.driver == "modbus" and has_orders(row.point)]
+    registers = [replace(p, type="uint32", order="ABCD", scale=1.0, offset=0.0) for p in wide]
+    device: Device = replace(config.device, points=(*config.device.points, *registers))
+    driver = importlib.import_module(f"drivers.{config.driver}")
+    async with asyncio.timeout(READ_S):
+        scan: Scan = await driver.connect(device, config.options, lambda _scan: None).read()
+    at = {int(point): row for row, point in enumerate(scan.points)}
+    points = [_point(config, row, scan, at.get(i)) for i, row in enumerate(config.points)]
+    by_name = {point["name"]: point for point in points}
+    for i, point in enumerate(wide, start=len(config.points)):
+        if i in at and not math.isnan(value := float(scan.values[at[i]])):
+            by_name[point.name]["orders"] = in_all_orders(int(value).to_bytes(4, "big"), point)
+    return points
+
+
+def _point(config: DeviceConfig, row: PointConfig, scan: Scan, at: int | None) -> dict[str, Any]:
+    """One point in the shape of the control socket's status."""
+    value = math.nan if at is None else float(scan.values[at])
+    quality = None if at is None else int(scan.quality[at])
+    return {
+        "name": row.point.name,
+        "description": row.description,
+        "device": config.device.name,
+        "value": None if math.isnan(value) else value,
+        "unit": row.unit,
+        "quality": "bad" if quality is None else status_of(quality).name.lower(),
+        "cause": "not_read" if quality is None else cause_of(quality).word,
+        "level": "",
+        "taken_at": rfc3339(scan.taken_ns),
+    }
+
+
+def _add_orders(points: list[dict[str, Any]], config: Config) -> None:
+    """The running gateway gives values; the registers behind them follow from the point table."""
+    wide = {
+        row.point.name: row.point
+        for device in config.devices
+        if device.driver == "modbus"
+        for row in device.points
+        if has_orders(row.point)
+    }
+    for point in points:
+        if point["name"] in wide and point["value"] is not None and point["quality"] == "good":
+            arrived = arrived_bytes(point["value"], wide[point["name"]])
+            if arrived is not None:
+                point["orders"] = in_all_orders(arrived, wide[point["name"]])
+
+
+def _view(points: list[dict[str, Any]], language: str) -> RenderableType:
+    parts: list[RenderableType] = [tables.points_table(points, language)]
+    if any("orders" in point for point in points):
+        table = Table(title="字节序" if language == "zh" else "Word orders", title_justify="left", box=None)
+        for heading in (tables.word("tag", language), *ORDERS):
+            table.add_column(heading, justify="right" if heading in ORDERS else "left")
+        for point in points:
+            if "orders" in point:
+                cells = (tables.number(point["orders"][order]) for order in ORDERS)
+                table.add_row(Text(point["name"]), *cells)
+        parts.append(table)
+    return Group(*parts)
