@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeAlias
 
+from buffer.cursor import Position
 from buffer.record import Lane, Record
 
 PositionKey: TypeAlias = tuple[str, Lane]
@@ -116,3 +118,53 @@ class Purged:
     up_to: Mapping[Lane, int]
     declared: tuple[Record, ...]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was found at start.
+
+    Attributes:
+        spool_id: 16 hexadecimal digits.
+        heads: newest seq of each lane, 0 where there is none.
+        state: the small named values.
+        positions: where each recipient stands.
+        quarantined: the damaged predecessor's new name, None where there was none.
+        unclean: the last owner was killed, or power was lost.
+        last_ns: newest creation time on record, UTC nanoseconds, 0 where there is none.
+        pregrown: the write-ahead log has its room; False: the disk is nearly full.
+    """
+
+    spool_id: str
+    heads: Mapping[Lane, int]
+    state: Mapping[str, bytes]
+    positions: Mapping[PositionKey, Position]
+    quarantined: Path | None
+    unclean: bool
+    last_ns: int
+    pregrown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStats:
+    """The spool as last seen; asking costs nothing and waits for nothing.
+
+    Attributes:
+        bytes: taken up by records.
+        quota_bytes: what they may take up.
+        free_bytes: what the file system still gives.
+        lanes: oldest, newest and packed bytes of each lane.
+        state: ``failing`` from a disk error until the spool is open again, and while readings are refused.
+        detail: the error, empty while ``ok``.
+        queued: jobs that wait.
+        busy_s: how long the job in hand has been running; large: the disk hangs.
+    """
+
+    bytes: int
+    quota_bytes: int
+    free_bytes: int
+    lanes: Mapping[Lane, LaneState]
+    state: str
+    detail: str
+    queued: int
+    busy_s: float

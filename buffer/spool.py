@@ -346,6 +346,13 @@ class Spool:
             except RecordDamagedError:
                 if not records:  # the sound ones before it first
                     raise
+            except sqlite3.DatabaseError as e:
+                if e.sqlite_errorcode & 0xFF not in _CORRUPT:
+                    raise
+                if not records:
+                    raise RecordDamagedError(
+                        lane, from_seq, self.last_ns(), f"its page is damaged ({e})"
+                    ) from e
             finally:
                 cursor.close()
         next_seq = records[-1].seq + 1 if records else max(from_seq, last + 1)

@@ -252,7 +252,7 @@ def test_a_folder_that_is_not_there(opened, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param(lambda content: b"this is no database" * 100, id="no database"),
+        pytest.param(lambda _: b"this is no database" * 100, id="no database"),
         pytest.param(lambda content: content[:1_000] + bytes(5_000) + content[6_000:], id="zeroed pages"),
         pytest.param(lambda content: content[: len(content) // 2], id="cut in half"),
         pytest.param(lambda content: content[:-9_000] + os.urandom(9_000), id="noise at the end"),

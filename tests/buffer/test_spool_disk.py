@@ -36,6 +36,12 @@ def unmount(folder):
     command("umount", "-l", folder)
 
 
+def fill(path):
+    with path.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     folder = tmp_path / "small"
@@ -92,11 +98,13 @@ def test_on_a_full_disk_readings_are_refused_before_alarms(small_disk):
 
     async def story(writer, _):
         taken = 0
-        with pytest.raises(SpoolFullError, match="full"):
-            for n in range(10_000):
-                await writer.append(append("reading", os.urandom(3_000), created_ns=n + 1))
+        while writer.stats().state == "ok":
+            try:
+                await writer.append(append("reading", os.urandom(3_000), created_ns=taken + 1))
                 taken += 1
-        assert writer.stats().state == "failing"
+            except SpoolFullError as full:
+                assert "kept for alarms" in str(full)  # noqa: PT017 - how many were taken first is the point
+        assert taken > 100
         for _ in range(100):
             await writer.append(append("alarm", os.urandom(500), state={"alarms": b"x"}))
         both = await asyncio.gather(
@@ -124,10 +132,8 @@ def test_full_by_others_to_the_last_byte(small_disk):
     async def story(writer, _):
         await writer.append(append("alarm", b"before"))
         ballast = small_disk / "ballast"
-        with pytest.raises(OSError, match="No space"), ballast.open("wb") as file:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
+        with pytest.raises(OSError, match="No space"):
+            fill(ballast)
         refused = 0
         for _ in range(600):
             try:
@@ -170,7 +176,7 @@ def test_a_disk_torn_away_and_back(loop_disk):
         writer._recent.forget("reading", 20)
         page = await writer.read("reading", 1, 99, MIB)
         assert page.records == tuple(records[0] for records in first)
-        assert writer._resume.spool_id == spool_id
+        assert writer._owner._resume.spool_id == spool_id
 
     async def later(_writer, opened):
         assert (opened.heads["alarm"], opened.heads["reading"]) == (2, 20)
@@ -192,12 +198,11 @@ def test_power_cuts_lose_nothing_acknowledged(loop_disk):
             assert 0 <= opened.heads["reading"] - acknowledged <= 1
             acknowledged = opened.heads["reading"]
             cut_at = acknowledged + 30 + 17 * life
+            while acknowledged < cut_at:
+                acknowledged = (await writer.append(append("reading", os.urandom(1_500))))[0].seq
+            loop_disk.tear_away()
             with pytest.raises(DiskError):
-                while True:
-                    records = await writer.append(append("reading", os.urandom(1_500)))
-                    acknowledged = records[0].seq
-                    if acknowledged == cut_at:
-                        loop_disk.tear_away()
+                await writer.append(append("reading", b"not acknowledged"))
             page = await writer.read("reading", acknowledged, 9, MIB)
             assert page.records[0].seq == acknowledged
 

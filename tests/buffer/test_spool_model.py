@@ -64,6 +64,11 @@ class SpoolModel(RuleBasedStateMachine):
         self.state.update(changed)
         self.state = {name: value for name, value in self.state.items() if value is not None}
 
+    @rule(lane=lanes, count=st.integers(5, 15))
+    def flood(self, lane, count):
+        """Random drawing alone rarely fills a quota."""
+        self.append(lane, [9_000] * count, state=False)
+
     @rule(lane=lanes, who=st.sampled_from(RECIPIENTS), at=st.floats(0, 1), length=st.integers(0, 15))
     def settle(self, lane, who, at, length):
         if self.heads[lane]:
