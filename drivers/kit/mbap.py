@@ -6,6 +6,7 @@ protocol, length, unit, function code and byte count. Source: Modbus Messaging o
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, NamedTuple
 
 from drivers.kit.planner import Block
@@ -18,6 +19,8 @@ MIN_LENGTH: Final = 3
 MAX_LENGTH: Final = 254
 """Bounds of the length field: unit and PDU, of which the shortest is an exception, the longest 253 bytes."""
 EXCEPTION_BIT: Final = 0x80
+MAX_LATE: Final = 16
+"""So many given-up requests are remembered, so that their late answers are known and thrown away."""
 
 
 class GarbledError(Exception):
@@ -78,3 +81,95 @@ def exception_code(adu: bytes, block: Block) -> int:
     raise GarbledError(
         f"{len(adu) - HEADER_BYTES - 2} data bytes (announced: {adu[8]}) instead of {block.byte_count}"
     )
+
+
+class Question:
+    """A block with what is known beforehand of its request and its answer.
+
+    Attributes:
+        block: what is asked for.
+        request_rest: the request's bytes behind the transaction identifier.
+        answer_start: the right answer's bytes behind the transaction identifier, up to its data.
+        answer_bytes: length of the right answer.
+    """
+
+    __slots__ = ("answer_bytes", "answer_start", "block", "request_rest")
+
+    def __init__(self, block: Block, request_rest: bytes) -> None:
+        self.block = block
+        self.request_rest = request_rest
+        self.answer_start = answer_start(block)
+        self.answer_bytes = 2 + len(self.answer_start) + block.byte_count
+
+
+class Conversation:
+    """Both directions of one connection, one question at a time; bytes in, bytes out, no socket.
+
+    Attributes:
+        late: answers that came after they were given up; counted and thrown away.
+        answers: answers to questions, refusals among them.
+    """
+
+    def __init__(self) -> None:
+        self._transaction = 0
+        self._question: Question | None = None
+        self._start = b""
+        self._buffer = b""
+        self._given_up: deque[int] = deque(maxlen=MAX_LATE)
+        self.late = 0
+        self.answers = 0
+
+    def ask(self, question: Question) -> bytes:
+        """The frame to send."""
+        self._transaction = self._transaction % 0xFFFF + 1
+        head = self._transaction.to_bytes(2, "big")
+        self._question = question
+        self._start = head + question.answer_start
+        return head + question.request_rest
+
+    def give_up(self) -> None:
+        """Wait no longer for the answer; should it come later, it is known."""
+        self._question = None
+        self._given_up.append(self._transaction)
+
+    def feed(self, data: bytes) -> bytes | int | None:
+        """Take received bytes. The first lines are the whole way of an ordinary answer.
+
+        Returns:
+            The data bytes of the awaited answer, the exception code the device answered with, or None
+            while neither is complete.
+
+        Raises:
+            GarbledError: the stream cannot be trusted any more, nor what it gave in the same breath.
+        """
+        question = self._question
+        if (
+            question is not None
+            and not self._buffer
+            and len(data) == question.answer_bytes
+            and data.startswith(self._start)
+        ):
+            self._question = None
+            self.answers += 1
+            return data[HEADER_BYTES + 2 :]
+        outcome: bytes | int | None = None
+        frame, self._buffer = take_frame(self._buffer + data)
+        while frame is not None:
+            outcome = self._judge(frame, outcome)
+            frame, self._buffer = take_frame(self._buffer)
+        return outcome
+
+    def _judge(self, frame: Frame, outcome: bytes | int | None) -> bytes | int | None:
+        """One whole frame that came in pieces, in company, or is not the plain answer."""
+        question = self._question
+        if question is not None and frame.transaction == self._transaction:
+            self._question = None
+            self.answers += 1
+            if len(frame.adu) == question.answer_bytes and frame.adu.startswith(self._start):
+                return frame.adu[HEADER_BYTES + 2 :]
+            return exception_code(frame.adu, question.block)
+        if frame.transaction not in self._given_up:
+            raise GarbledError(f"transaction {frame.transaction} was not asked for")
+        self._given_up.remove(frame.transaction)
+        self.late += 1
+        return outcome
