@@ -163,7 +163,7 @@ def _later(module: str, function: str, args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     app = importlib.import_module("gateway.app")
-    code: int = app.run(args.config, args.language)
+    code: int = app.run(args.config)
     return code
 
 

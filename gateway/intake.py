@@ -15,10 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from buffer.writer import SpoolWriter
-
-from buffer.errors import DiskError
+from buffer.errors import DiskError, QueueFullError, SpoolFullError
 from buffer.record import Draft, Record
+from buffer.writer import SpoolWriter
 from drivers.kit.scan import Scan
 from gateway.alarm.life import AlarmChanged
 from gateway.clock import SystemClock
@@ -26,7 +25,7 @@ from gateway.codec import encode_item
 from gateway.engine import Capture, Engine, Outcome
 from gateway.instant import Now, rfc3339
 from gateway.outputs import Output
-from gateway.pending import Pending, Waiting, append_of
+from gateway.pending import Pending, Waiting, append_of, without_readings
 
 GATHER_S: Final = 0.002
 """Answers that arrive together are judged together; an alarm waits at most this long for its neighbours."""
@@ -226,7 +225,11 @@ class Intake:
         in_flight, self._in_flight, self._in_flight_waiting = self._in_flight, None, None
         try:
             records = in_flight.result()
-        except DiskError as e:
+        except SpoolFullError as e:
+            log.error("no room for readings: %s", e)  # noqa: TRY400 - the text names the spool and the bound
+            self._pending.put_back(without_readings(waiting))
+            return False
+        except (DiskError, QueueFullError) as e:
             self._pending.put_back(waiting)
             self._disk_fell("dead", str(e), waiting)
             return False

@@ -146,6 +146,17 @@ class Pending:
         self._changes = OrderedDict((f"{c.alarm.alarm_id}#{c.alarm.change_no}", c) for c in newest.values())
 
 
+def without_readings(waiting: Waiting) -> Waiting:
+    """What is left of an append when the spool has no room for readings: they become the gap."""
+    scans, gap = waiting.scans, waiting.gap
+    if not scans:
+        return waiting
+    from_ns, dropped = scans[0].taken_ns, len(scans)
+    if gap is not None:
+        from_ns, dropped = min(gap.from_ns, from_ns), gap.dropped + dropped
+    return replace(waiting, scans=(), gap=Gap("reading", 0, 0, from_ns, scans[-1].taken_ns, "quota", dropped))
+
+
 def append_of(waiting: Waiting, config_rev: str, clock: ClockState, now: Now) -> Append:
     """The one transaction that makes all of it durable: what caused an alarm, the alarm, and its state."""
     drafts: list[Draft] = []

@@ -7,12 +7,11 @@ in ``status``, not a delay.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
-from buffer.files import SnapshotFiles
-
 from buffer.errors import SpoolError
+from buffer.files import SnapshotFiles
 from drivers.kit.contract import Camera
 from drivers.kit.errors import SourceError
 from drivers.kit.scan import Picture
@@ -37,7 +36,6 @@ class Watcher:
         files: SnapshotFiles,
         keep: Keep,
         attach: Callable[[str, str], None],
-        in_thread: Callable[[Callable[[], object]], Awaitable[object]],
     ) -> None:
         self.name = config.name
         self.dropped = 0
@@ -46,7 +44,6 @@ class Watcher:
         self._files = files
         self._keep = keep
         self._attach = attach
-        self._in_thread = in_thread
         self._wishes: asyncio.Queue[Capture] = asyncio.Queue(MAX_WISHES)
         self._failure = ""
         self._last_ns = 0
@@ -64,7 +61,7 @@ class Watcher:
             capture = await self._wishes.get()
             try:
                 picture = await self._camera.capture()
-                await self._in_thread(lambda picture=picture: self._files.save(picture.jpeg, picture.sha256))
+                await asyncio.to_thread(self._files.store, picture.jpeg)
             except (SourceError, SpoolError) as e:
                 self._failure = str(e)
                 continue

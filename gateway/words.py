@@ -30,6 +30,8 @@ EXITS: Final[dict[str, Exit]] = {
     "REFUSED": Exit.REFUSED,
     "NAME": Exit.USAGE,
     "DEVICE": Exit.UNREACHABLE,
+    "SPOOL": Exit.INTEGRITY,
+    "STORAGE": Exit.ENVIRONMENT,
     "INTERNAL": Exit.INTERNAL,
 }
 """The second word of a code says what the command ends with."""
@@ -449,6 +451,31 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "The device cannot be read ({detail}).",
         "检查电源、网线、地址和端口；别的程序可能占着它唯一的连接。",
         "Check power, cable, address and port; another program may hold its only session.",
+    ),
+    # --- the record and the alarms -----------------------------------------------------------------------
+    "E-SPOOL-NEWER": (
+        "存储文件由更新版本的程序写入，未作任何改动。",
+        "The spool was written by a newer version; it is untouched.",
+        "请安装该版本或更高版本。",
+        "Install that version or a newer one.",
+    ),
+    "E-STORAGE-BUSY": (
+        "另一个进程正在使用该存储。",
+        "Another process holds this spool.",
+        "请先停止它，或更改 [storage] folder。",
+        "Stop it, or change [storage] folder.",
+    ),
+    "E-STORAGE-FOLDER": (
+        "无法在此文件夹中建立或打开存储（{message}）。",
+        "The spool cannot be opened here ({message}).",
+        "请检查文件夹是否存在、权限和剩余空间。",
+        "Check that the folder exists, its permissions and its free space.",
+    ),
+    "E-NAME-ALARM": (
+        "没有这条报警。",
+        "No live alarm has this id.",
+        "用 plantgate alarms 查看现有报警。",
+        "See `plantgate alarms` for the live ones.",
     ),
     "E-INTERNAL": (
         "程序内部错误（{message}）。",

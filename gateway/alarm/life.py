@@ -92,6 +92,33 @@ class Alarm:
         """Returned and acknowledged: nothing is left to do."""
         return self.acknowledged and not self.active
 
+    def item(self) -> dict[str, Any]:
+        """As people and recipients see it."""
+        return {
+            "alarm_id": self.alarm_id,
+            "change_no": self.change_no,
+            "type": self.type,
+            "condition": self.condition,
+            "point_id": self.point_id,
+            "source": self.source,
+            "priority": self.priority,
+            "text": self.text,
+            "active": self.active,
+            "acknowledged": self.acknowledged,
+            "level": {"start": self.level_start, "worst": self.level_worst, "current": self.level_current},
+            "value": self.value,
+            "peak": self.peak,
+            "limit_edge": self.limit_edge,
+            "cause": self.cause,
+            "t_raised": rfc3339(self.raised_ns),
+            "t_changed": rfc3339(self.changed_ns),
+            "t_cleared": rfc3339(self.cleared_ns) if self.cleared_ns else None,
+            "ack": {"by": self.ack_by, "at": rfc3339(self.ack_ns), "note": self.ack_note} if self.ack_ns else None,
+            "clear_kind": self.clear_kind,
+            "repeat_count": self.repeat_count,
+            "snapshot_ids": list(self.snapshot_ids),
+        }
+
     def state_bytes(self) -> bytes:
         """As it survives a restart."""
         return orjson.dumps(asdict(self))
@@ -113,33 +140,11 @@ class AlarmChanged:
 
     def item(self, config_rev: str) -> dict[str, Any]:
         """Fields of FIELD.md section 5, as they stand in the record and on the wire."""
-        a = self.alarm
         return {
-            "alarm_id": a.alarm_id,
-            "change_no": a.change_no,
             "transition": self.transition,
-            "type": a.type,
-            "condition": a.condition,
-            "point_id": a.point_id,
-            "source": a.source,
-            "priority": a.priority,
-            "text": a.text,
-            "active": a.active,
-            "acknowledged": a.acknowledged,
-            "level": {"start": a.level_start, "worst": a.level_worst, "current": a.level_current},
-            "value": a.value,
-            "peak": a.peak,
-            "limit_edge": a.limit_edge,
-            "cause": a.cause,
-            "t_raised": rfc3339(a.raised_ns),
-            "t_changed": rfc3339(a.changed_ns),
-            "t_cleared": rfc3339(a.cleared_ns) if a.cleared_ns else None,
-            "ack": {"by": a.ack_by, "at": rfc3339(a.ack_ns), "note": a.ack_note} if a.ack_ns else None,
-            "clear_kind": a.clear_kind,
-            "repeat_count": a.repeat_count,
-            "snapshot_ids": list(a.snapshot_ids),
             "coalesced": self.coalesced,
             "config_rev": config_rev,
+            **self.alarm.item(),
         }
 
 

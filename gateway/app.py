@@ -1,0 +1,408 @@
+"""Wires the house: the only file that knows everyone. Decides the order of starting and stopping, nothing else.
+
+Started from the spool outwards (nothing may be read before it can be kept), stopped from the field inwards:
+sources, evaluation, a last flush, links, spool, outputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import secrets
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from buffer.errors import SpoolBusyError, SpoolError, SpoolNewerError
+from buffer.files import SnapshotFiles
+from buffer.record import Draft, Gap, Record, leaf_hash
+from buffer.settings import SpoolSettings
+from buffer.writer import Opened, SpoolWriter
+from drivers.kit.contract import Source
+from gateway import config as configuration
+from gateway.alarm.life import Alarm, AlarmChanged, restore
+from gateway.clock import SystemClock
+from gateway.codec import encode_item
+from gateway.control import ControlServer
+from gateway.engine import Capture, Engine, UnknownAlarmError, WatchedDevice
+from gateway.errors import Exit, UserFacingError
+from gateway.instant import Now, rfc3339, step_between_ns
+from gateway.intake import Intake
+from gateway.log import set_up as set_up_log
+from gateway.notify import notify
+from gateway.outputs import Output
+from gateway.pending import Pending, gap_item
+from gateway.pictures import Watcher
+from gateway.plant import Config
+from gateway.pointlists import CURRENT, PREFIX, PointLists
+from gateway.status import alarms_view, identity_view, points_view, sources_view, spool_view
+from gateway.supervise import Supervisor
+from gateway.uplink.message import Context
+from gateway.uplink.sender import Sender, make_senders
+from gateway.words import said
+
+BEAT_S: Final = 1.0
+"""How often the house looks after itself."""
+
+PURGE_S: Final = 60.0
+"""How often retention and quota are applied."""
+
+STALE_PERIODS: Final = 5
+"""A polled device without a scan for so many periods is not read."""
+
+STALE_MARGIN_S: Final = 5.0
+"""On top of that, for drivers that are just reconnecting."""
+
+RESERVE_BYTES: Final = 256 << 20
+RESERVE_PART: Final = 8
+"""Kept back for alarms and journal: so much, but of a small quota only this part."""
+
+RECIPIENT_SILENT_S: Final = 60.0
+"""A recipient that acknowledged nothing for so long while something waits is an alarm."""
+
+log = logging.getLogger("plantgate.app")
+
+
+def run(config_path: Path) -> int:
+    """Run the gateway until it is told to stop.
+
+    Returns:
+        an exit code.
+
+    Raises:
+        UserFileErrors: the configuration is wrong.
+        UserFacingError: a folder, port, certificate or spool stands in the way.
+    """
+    set_up_log()
+    config = configuration.load(config_path)
+    with asyncio.Runner() as runner:
+        return runner.run(_until_stopped(House(config)))
+
+
+async def _until_stopped(house: House) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = loop.create_task(house.serve(), name="house")
+    stopping = loop.create_task(stop.wait(), name="stop")
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    notify("STOPPING=1")
+    serving.cancel()
+    await asyncio.wait({serving, stopping})
+    if house.hanging:
+        log.error("left behind, because it did not stop in time: %s", ", ".join(house.hanging))
+        os._exit(Exit.OK if stop.is_set() else Exit.INTERNAL)
+    if serving.cancelled():
+        return Exit.OK
+    failure = serving.exception()
+    if isinstance(failure, UserFacingError):
+        raise failure
+    return Exit.INTERNAL
+
+
+class House:
+    """One running gateway; also the answers that the control socket gives.
+
+    Attributes:
+        hanging: parts that did not leave in time at the stop; [] is the promise.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.hanging: list[str] = []
+        self._config = config
+        self._clock = SystemClock()
+        self._started = self._looked = self._clock.now()
+        self._sources: dict[str, Source] = {}
+        self._watchers: dict[str, Watcher] = {}
+        self._outputs: tuple[Output, ...] = ()
+        self._senders: tuple[Sender, ...] = ()
+        self._intake: Intake
+        self._spool: SpoolWriter
+        self._files: SnapshotFiles
+        self._spool_id = ""
+        self._fed_ns = 0
+
+    async def serve(self) -> None:
+        """Start everything, run until cancelled, stop everything.
+
+        Raises:
+            UserFacingError: something a person must mend stands in the way of the start.
+            RuntimeError: evaluation is broken; the house must be set up again.
+        """
+        async with AsyncExitStack() as stack:
+            self._outputs = tuple(Output(o, self._config.rev) for o in self._config.outputs)
+            stack.callback(self._close_outputs)
+            opened = await self._open_spool(stack)
+            engine = Engine(self._watched(), _standing(opened), self._started)
+            self._senders = self._make_senders(opened)
+            links, core, field = (Supervisor(self._fell) for _ in range(3))
+            stack.push_async_callback(self._stop, links)
+            self._intake = self._make_intake(engine)
+            stack.push_async_callback(self._last_flush, core)
+            control = ControlServer(self._config, self)
+            await control.start()
+            stack.push_async_callback(control.close)
+            stack.push_async_callback(self._stop, field)
+
+            self._journal_start(opened)
+            core.start("evaluate", self._intake.evaluate, vital=True)
+            core.start("persist", self._intake.persist)
+            self._start_field(field)
+            for sender in self._senders:
+                links.start(f"recipient/{sender.name}", sender.run)
+            links.start("look-after", self._look_after)
+            links.start("purge", self._purge)
+            notify("READY=1", f"STATUS={self._config.gateway_id}: {len(engine.points)} points")
+            log.info("%s runs, configuration %s", self._config.gateway_id, self._config.rev)
+            raise RuntimeError("evaluation is broken") from await core.failed()
+
+    # -- starting -------------------------------------------------------------------------------------
+
+    async def _open_spool(self, stack: AsyncExitStack) -> Opened:
+        storage = self._config.storage
+        settings = SpoolSettings(
+            quota_bytes=storage.quota_bytes,
+            reserve_bytes=min(RESERVE_BYTES, storage.quota_bytes // RESERVE_PART),
+            retention_s=storage.retention_days * 86_400.0,
+        )
+        recipients = tuple(recipient.name for recipient in self._config.recipients)
+        self._spool = SpoolWriter(storage.folder / "spool.db", settings, recipients, self._gap_body)
+        try:
+            opened = await self._spool.start()
+        except SpoolError as e:
+            raise _spool_trouble(e, storage.folder) from e
+        stack.push_async_callback(self._spool.close)
+        self._spool_id = opened.spool_id
+        return opened
+
+    def _gap_body(self, gap: Gap) -> bytes:
+        """Canonical bytes of a gap that the spool declares; called on the spool's thread."""
+        return encode_item("gap", gap_item(gap), self._looked.clock, self._config.rev)
+
+    def _watched(self) -> tuple[WatchedDevice, ...]:
+        watched = []
+        for device in self._config.devices:
+            polled = getattr(_driver(device.driver), "POLLED", False)
+            stale_ns = int((STALE_PERIODS * device.device.period_s + STALE_MARGIN_S) * 1e9) if polled else 0
+            watched.append(WatchedDevice(device.device.name, device.points, stale_ns))
+        return tuple(watched)
+
+    def _make_senders(self, opened: Opened) -> tuple[Sender, ...]:
+        names = PointLists(opened.state)
+        names.add(self._config)
+        context = Context(
+            gateway_id=self._config.gateway_id,
+            site_id=self._config.site_id,
+            spool_id=opened.spool_id,
+            volatile_id=secrets.token_hex(8),
+            points=names.of,
+        )
+        storage = self._config.storage
+        self._files = SnapshotFiles(storage.folder / "snapshots", storage.snapshot_quota_bytes)
+        return make_senders(self._config.recipients, self._spool, context, self._files, self._rejected)
+
+    def _make_intake(self, engine: Engine) -> Intake:
+        return Intake(
+            engine,
+            Pending(self._config.storage.memory_rows),
+            self._spool,
+            self._outputs,
+            self,
+            self._clock,
+            config_rev=self._config.rev,
+            flush_s=self._config.storage.flush_s,
+            capture=self._capture,
+            alive=self._alive,
+        )
+
+    def _journal_start(self, opened: Opened) -> None:
+        """Say in the record that the house starts, what it found, and what is missing since the last stop."""
+        key = f"{PREFIX}{self._config.rev}"
+        state: dict[str, bytes | None] = {CURRENT: self._config.rev.encode()}
+        before = opened.state.get(CURRENT, b"").decode()
+        if key not in opened.state:
+            state[key] = PointLists.state_of(self._config)
+        if before != self._config.rev:
+            item = {
+                "object": "configuration",
+                "field": "rev",
+                "old": before,
+                "new": self._config.rev,
+                "by": "unknown",
+            }
+            self._intake.journal("config_change", {**item, "at": rfc3339(self._started.utc_ns)})
+        self._intake.journal(
+            "start",
+            {
+                "version": version("plantgate"),
+                "at": rfc3339(self._started.utc_ns),
+                "last_record_at": rfc3339(opened.last_ns) if opened.last_ns else None,
+                "unclean": opened.unclean,
+                "quarantined": opened.quarantined.name if opened.quarantined else None,
+            },
+            state,
+        )
+        for alarm in list(self._intake.engine.alarms.values()):
+            if alarm.type == "gateway" and alarm.active:
+                self._intake.condition(alarm.source, "")  # what is still wrong will say so again
+        if opened.unclean or opened.quarantined:
+            cause = "quarantine" if opened.quarantined else "power"
+            gap = Gap("reading", 0, 0, opened.last_ns, self._started.utc_ns, cause, -1)
+            self._intake.journal("gap", gap_item(gap))
+
+    def _start_field(self, field: Supervisor) -> None:
+        for device in self._config.devices:
+            source = _driver(device.driver).connect(device.device, device.options, self._intake.post)
+            self._sources[device.device.name] = source
+            field.start(f"source/{device.device.name}", source.run)
+        for camera in self._config.cameras:
+            watcher = Watcher(
+                camera,
+                _driver(camera.driver).connect(camera.name, camera.options),
+                self._files,
+                self._keep_picture,
+                self._intake.engine.attach,
+            )
+            self._watchers[camera.name] = watcher
+            field.start(f"camera/{camera.name}", watcher.run)
+
+    # -- while it runs --------------------------------------------------------------------------------
+
+    def appended(self, records: Sequence[Record]) -> None:
+        """See intake.Recipients."""
+        for sender in self._senders:
+            sender.appended(records)
+
+    def volatile(self, number: int, change: AlarmChanged, now: Now) -> None:
+        """See intake.Recipients."""
+        body = encode_item("alarm", change.item(self._config.rev), now.clock, self._config.rev)
+        record = Record("alarm", number, change.alarm.changed_ns, body, leaf_hash(body))
+        for sender in self._senders:
+            sender.volatile(record)
+
+    def recovered(self, seqs: dict[int, int]) -> None:
+        """See intake.Recipients."""
+        for sender in self._senders:
+            sender.recovered(seqs)
+
+    def _rejected(self, recipient: str, key: str, reason: str) -> None:
+        item = {"recipient": recipient, "msg_id": key, "verdict": "rejected", "reason": reason}
+        self._intake.journal("delivery", {**item, "at": rfc3339(self._clock.now().utc_ns)})
+        self._intake.condition(f"rejected/{recipient}", f"{key}: {reason}")
+
+    def _capture(self, wish: Capture) -> None:
+        watcher = self._watchers.get(wish.camera)
+        if watcher is not None:
+            watcher.wish(wish)
+
+    def _keep_picture(self, item: dict[str, Any], taken_ns: int) -> None:
+        now = self._clock.now()
+        self._intake.add_draft(
+            Draft("snapshot", taken_ns, encode_item("snapshot", item, now.clock, self._config.rev))
+        )
+
+    def _alive(self) -> None:
+        """Evaluation has just run: the only thing that feeds the watchdog, at most once a beat."""
+        mono_ns = time.monotonic_ns()
+        if mono_ns - self._fed_ns >= BEAT_S * 1e9:
+            self._fed_ns = mono_ns
+            notify("WATCHDOG=1")
+
+    def _fell(self, part: str, cause: str) -> None:
+        self._intake.condition(part, cause)
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            now = self._clock.now()
+            step_ns = step_between_ns(self._looked, now)
+            self._looked = now
+            if step_ns:
+                log.warning("the clock was set by %.1f s", step_ns / 1e9)
+                self._intake.journal("clock_step", {"by_ms": step_ns // 1_000_000, "at": rfc3339(now.utc_ns)})
+            for output in self._outputs:
+                self._intake.condition(f"output/{output.name}", output.failure)
+            for sender in self._senders:
+                silent = sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
+                self._intake.condition(
+                    f"recipient/{sender.name}", sender.detail or "silent" if silent else ""
+                )
+            self._intake.beat()
+
+    async def _purge(self) -> None:
+        while True:
+            await asyncio.sleep(PURGE_S)
+            if self._intake.outage is None:
+                self.appended(await self._spool.purge(self._clock.now().utc_ns))
+
+    # -- answers for the control socket ---------------------------------------------------------------
+
+    def status(self, *, points: bool) -> dict[str, Any]:
+        """How everything is."""
+        now = self._clock.now()
+        engine = self._intake.engine
+        states = {name: source.state() for name, source in self._sources.items()}
+        view = {
+            **identity_view(self._config, self._started, now),
+            "sources": sources_view(engine, self._config.devices, states),
+            "alarms": alarms_view(engine),
+            "spool": spool_view(self._spool_id, self._spool.stats(), self._intake.outage),
+            "recipients": [sender.status() for sender in self._senders],
+            "outputs": [output.state() for output in self._outputs],
+            "cameras": [watcher.state() for watcher in self._watchers.values()],
+        }
+        return {**view, "points": points_view(engine)} if points else view
+
+    def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
+        """A person has seen an alarm.
+
+        Raises:
+            UserFacingError: no live alarm has this id.
+        """
+        now = self._clock.now()
+        try:
+            outcome = self._intake.engine.acknowledge(alarm_id, actor, note, now)
+        except UnknownAlarmError as e:
+            raise said("E-NAME-ALARM", alarm_id) from e
+        self._intake.decide(outcome, now)
+        return {"alarm_id": alarm_id, "acknowledged": True}
+
+    # -- stopping -------------------------------------------------------------------------------------
+
+    async def _stop(self, supervisor: Supervisor) -> None:
+        self.hanging += await supervisor.stop()
+
+    async def _last_flush(self, core: Supervisor) -> None:
+        await self._stop(core)
+        self._intake.journal("stop", {"at": rfc3339(self._clock.now().utc_ns)})
+        if not await self._intake.flush_last():
+            self.hanging.append("disk")
+
+    def _close_outputs(self) -> None:
+        self.hanging += [output.name for output in self._outputs if not output.close()]
+
+
+def _spool_trouble(error: SpoolError, folder: Path) -> UserFacingError:
+    """What a technician has to do so that the spool opens."""
+    if isinstance(error, SpoolNewerError):
+        return said("E-SPOOL-NEWER", str(folder))
+    if isinstance(error, SpoolBusyError):
+        return said("E-STORAGE-BUSY", str(folder))
+    return said("E-STORAGE-FOLDER", str(folder), message=str(error))
+
+
+def _driver(name: str) -> Any:
+    """The driver's module; config.py has checked that it exists."""
+    return importlib.import_module(f"drivers.{name}")
+
+
+def _standing(opened: Opened) -> list[Alarm]:
+    return [restore(value) for key, value in opened.state.items() if key.startswith("alarm/")]

@@ -1,0 +1,110 @@
+"""What people ask: is it alive, does the province have it, what is in alarm. Pure: turns columns into a view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from buffer.record import LANES
+from buffer.writer import SpoolStats
+from drivers.kit.contract import SourceState
+from drivers.kit.quality import cause_of, is_good, status_of
+from gateway.engine import Engine
+from gateway.instant import Now, rfc3339
+from gateway.intake import DiskOutage
+from gateway.plant import Config, DeviceConfig
+
+
+def identity_view(config: Config, started: Now, now: Now) -> dict[str, Any]:
+    """Which gateway this is, since when it runs and what its clock is worth."""
+    return {
+        "gateway_id": config.gateway_id,
+        "site_id": config.site_id,
+        "version": version("plantgate"),
+        "config_rev": config.rev,
+        "started_at": rfc3339(started.utc_ns),
+        "now": rfc3339(now.utc_ns),
+        "uptime_s": round((now.mono_ns - started.mono_ns) / 1e9, 1),
+        "clock": now.clock.item(),
+    }
+
+
+def spool_view(spool_id: str, stats: SpoolStats, outage: DiskOutage | None) -> dict[str, Any]:
+    """Whether the record is being kept, and how much room it has."""
+    return {
+        "state": "ok" if outage is None else outage.state,
+        "detail": "" if outage is None else outage.cause,
+        "spool_id": spool_id,
+        "bytes": stats.bytes,
+        "quota_bytes": stats.quota_bytes,
+        "free_bytes": stats.free_bytes,
+        "heads": {lane: stats.lanes[lane].head for lane in LANES},
+    }
+
+
+def points_view(engine: Engine) -> list[dict[str, Any]]:
+    """Every point with its last value that was not bad, its quality and the worst level of its alarms."""
+    levels: dict[str, str] = {}
+    for alarm in engine.alarms.values():
+        if alarm.active and alarm.type in ("limit", "digital"):
+            levels[alarm.point_id] = alarm.level_current
+    view = []
+    for row, point in enumerate(engine.points):
+        value, quality, taken_ns = (
+            float(engine.values[row]),
+            int(engine.quality[row]),
+            int(engine.taken_ns[row]),
+        )
+        view.append(
+            {
+                "name": point.point.name,
+                "description": point.description,
+                "unit": point.unit,
+                "value": None if np.isnan(value) else value,
+                "quality": status_of(quality).name.lower(),
+                "cause": cause_of(quality).word,
+                "level": levels.get(point.point.name, ""),
+                "taken_at": rfc3339(taken_ns) if taken_ns else None,
+            }
+        )
+    return view
+
+
+def alarms_view(engine: Engine) -> list[dict[str, Any]]:
+    """Live alarms: unacknowledged before acknowledged, active before returned, by priority, newest first."""
+    live = sorted(
+        engine.alarms.values(), key=lambda a: (a.acknowledged, not a.active, a.priority, -a.raised_ns)
+    )
+    return [alarm.item() for alarm in live]
+
+
+def sources_view(
+    engine: Engine, devices: tuple[DeviceConfig, ...], states: Mapping[str, SourceState]
+) -> list[dict[str, Any]]:
+    """Every device: whether it answers, and how many of its points are good."""
+    good = is_good(engine.quality)
+    view = []
+    base = 0
+    for config in devices:
+        name = config.device.name
+        n = len(config.points)
+        state = states[name]
+        n_good = int(good[base : base + n].sum())
+        base += n
+        view.append(
+            {
+                "name": name,
+                "driver": config.driver,
+                "connected": state.connected,
+                "since": rfc3339(state.since_ns) if state.since_ns else None,
+                "detail": state.detail,
+                "points": n,
+                "good": n_good,
+                "bad": n - n_good,
+                "counters": state.counters,
+            }
+        )
+    return view
