@@ -40,7 +40,10 @@ if [ ! -e "$release/.complete" ]; then
 fi
 
 # A stricter check in a newer version must not stop acquisition: the old one goes on until the file is mended.
-if [ -e "$config" ] && ! "$release/bin/plantgate" check "$config"; then
+# (Anything else it finds, such as a certificate that ran out, is not the new version's doing.)
+verdict=0
+[ ! -e "$config" ] || "$release/bin/plantgate" check --config "$config" || verdict=$?
+if [ "$verdict" = 3 ]; then
     fail 3 "新版本不接受现有配置（见上）；未做切换，原版本继续运行。" \
         "The new version does not accept the configuration (see above); nothing was switched, the old one goes on."
 fi
@@ -70,6 +73,6 @@ if [ -e "$config" ]; then
     echo "已安装：$release。启动：systemctl start plantgate；查看：plantgate status"
     echo "Installed: $release. Start: systemctl start plantgate; look: plantgate status"
 else
-    echo "已安装：$release。请先编写 $config，再执行：plantgate check $config && systemctl start plantgate"
-    echo "Installed: $release. Write $config, then: plantgate check $config && systemctl start plantgate"
+    echo "已安装：$release。请先编写 $config，再执行：plantgate check && systemctl start plantgate"
+    echo "Installed: $release. Write $config, then: plantgate check && systemctl start plantgate"
 fi

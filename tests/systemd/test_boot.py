@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from pathlib import Path
 
@@ -12,15 +14,19 @@ pytestmark = pytest.mark.root
 GATEWAY_TOML = """\
 [site]
 id = "site"
-gateway_id = "gw"
 
-[[devices]]
+[gateway]
+id = "gw"
+
+[[device]]
 name = "plc1"
 driver = "modbus"
 host = "127.0.0.1"
 port = 1502
 """
-POINTS_CSV = "name,device,address,type\nLT101,plc1,holding:0,uint16\n"
+"""Nothing listens at that port inside the container: the PLC is silent."""
+
+POINTS_CSV = "tag,device,address,type,hh\nLT101,plc1,40001,uint16,90\n"
 
 INSTALL = ("sh", "/srv/plantgate-kit/install.sh")
 
@@ -56,6 +62,30 @@ def test_it_is_ready_with_a_silent_plc_and_feeds_its_watchdog(running):
         time.sleep(0.5)
     assert running.unit("MainPID") == pid
     assert running.unit("NRestarts") == "0"
+
+
+def test_it_answers_and_says_that_the_silent_plc_is_silent(running):
+    status = json.loads(running.run("plantgate", "status", "--json"))
+    source = status["sources"][0]
+    assert (source["name"], source["connected"], source["good"], source["bad"]) == ("plc1", False, 0, 1)
+    assert status["spool"]["state"] == "ok"
+
+
+def test_a_gateway_that_no_longer_judges_is_set_up_again(installed):
+    quicker = Path(installed.root, "etc/systemd/system/plantgate.service.d/quicker.conf")
+    quicker.parent.mkdir(parents=True)
+    quicker.write_text("[Service]\nWatchdogSec=4s\n", encoding="utf-8")
+    try:
+        installed.run("systemctl", "daemon-reload")
+        installed.run("systemctl", "start", "plantgate.service")
+        installed.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", "plantgate.service")
+        installed.wait_unit("NRestarts", "1")
+        installed.wait_unit("ActiveState", "active")
+        assert "Watchdog timeout" in installed.run("journalctl", "-u", "plantgate", "--no-pager")
+    finally:
+        shutil.rmtree(quicker.parent)
+        installed.run("systemctl", "stop", "plantgate.service")
+        installed.run("systemctl", "daemon-reload")
 
 
 def test_its_folders_and_keys_are_as_private_as_they_should_be(running):
