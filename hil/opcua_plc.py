@@ -83,6 +83,7 @@ class OpcuaPlc:
     Attributes:
         changes: every value written since it was made.
         sent: every value handed to a subscriber, in order; a value may be handed to several.
+        sent_mono_ns: CLOCK_MONOTONIC at which each of ``sent`` was handed over.
         alive: how often ``show`` was called; also a node.
         running: whether it listens.
         services: how often each service was asked, by its name in OPC 10000-4; session opening apart, the
@@ -103,6 +104,7 @@ class OpcuaPlc:
         self.contacts = tuple(contacts)
         self.changes: list[Change] = []
         self.sent: list[Change] = []
+        self.sent_mono_ns: list[int] = []
         self.services: Counter[str] = Counter()
         self._credentials = credentials
         self._trusted = frozenset(trusted)
@@ -266,6 +268,7 @@ class OpcuaPlc:
         source_us = (moment.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
         content = value.Value.Value if value.Value is not None else None
         self._log(self.sent, Change(str(read.NodeId.Identifier), source_us * 1000, content))
+        self.sent_mono_ns.append(time.monotonic_ns())
 
     @staticmethod
     def _log(log: list[Change], change: Change) -> None:
