@@ -336,9 +336,10 @@ class Spool:
         records: list[Record] = []
         left = max_bytes
         with self._translated("read"):
-            cursor = self._conn.execute(_READ[lane], (from_seq, last, max_records))
+            cursor = self._conn.cursor()
             try:
-                for seq, created_ns, leaf, size, stored in cursor:
+                rows = cursor.execute(_READ[lane], (from_seq, last, max_records))
+                for seq, created_ns, leaf, size, stored in rows:
                     if records and size > left:
                         break
                     left -= size

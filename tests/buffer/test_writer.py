@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 import threading
 import time
 from dataclasses import replace
@@ -272,4 +274,37 @@ def test_a_quarantine_is_told(tmp_path):
         assert opened.quarantined is not None
         assert opened.quarantined.read_bytes() == b"no database at all"
 
+    run(tmp_path, story)
+
+
+def test_damaged_pages_cost_only_their_own_records(tmp_path, monkeypatch):
+    monkeypatch.setattr("buffer.spool.FULL_CHECK_MAX_BYTES", 0)  # as with a large file
+    monkeypatch.setattr("buffer.spool.TALLY_EVERY", 1)
+
+    async def fill(writer, _):
+        for _ in range(60):
+            await writer.append(append("reading", os.urandom(300), created_ns=9))
+
+    async def story(writer, _):
+        found, at = [], 1
+        while at <= 60:
+            page = await writer.read("reading", at, 7, 10**6)
+            found += [record.seq for record in page.records]
+            assert page.next_seq > at
+            at = page.next_seq
+        gaps = [gap_in(record) for record in (await writer.read("journal", 1, 99, 10**6)).records]
+        assert sorted(found + [gap["first_seq"] for gap in gaps]) == list(range(1, 61))
+        assert 1 <= len(gaps) < 10
+        assert writer.position("province", "reading").is_settled(gaps[0]["first_seq"])
+
+    run(tmp_path, fill)
+    path = tmp_path / "spool.db"
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        rows = conn.execute(
+            "SELECT pageno FROM dbstat WHERE name = 'reading' AND pagetype = 'leaf'"
+        ).fetchall()
+    content = bytearray(path.read_bytes())
+    page = rows[len(rows) // 2][0]
+    content[(page - 1) * 1024 : page * 1024] = os.urandom(1024)
+    path.write_bytes(content)
     run(tmp_path, story)
