@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import grimp
 import pytest
 
 BREACHES = {
@@ -63,3 +66,40 @@ def test_a_planted_breach_is_caught(breach: str, copy: Path):
     assert done.returncode == 1
     assert "BROKEN" in done.stdout, done.stdout
     assert "planted" in done.stdout
+
+
+def _chains(graph: grimp.ImportGraph, module: str, forbidden: set[str]) -> list[str]:
+    chains = (graph.find_shortest_chain(module, library) for library in sorted(forbidden & graph.modules))
+    return [" -> ".join(chain) for chain in chains if chain]
+
+
+@pytest.fixture(scope="module")
+def graph(rooms: tuple[str, ...]) -> grimp.ImportGraph:
+    return grimp.build_graph(*rooms, include_external_packages=True, cache_dir=None)
+
+
+@pytest.fixture(scope="module")
+def impure(pyproject: dict[str, Any]) -> set[str]:
+    """What the contract of the pure cores forbids."""
+    contracts = pyproject["tool"]["importlinter"]["contracts"]
+    (cores,) = (contract for contract in contracts if contract["name"].startswith("pure cores"))
+    return set(cores["forbidden_modules"])
+
+
+def test_a_module_that_calls_itself_pure_is_pure(
+    checkout: Path, modules: list[Path], graph: grimp.ImportGraph, impure: set[str]
+):
+    claiming = [
+        path
+        for path in modules
+        if re.search(
+            r"\b[Pp]ure\b(?! but)", (checkout / path).read_text(encoding="utf-8").partition("\n\n")[0]
+        )
+    ]
+    assert len(claiming) > 10
+    names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in claiming]
+    assert [chain for name in names for chain in _chains(graph, name, impure)] == []
+
+
+def test_that_rule_can_fail(graph: grimp.ImportGraph, impure: set[str]):
+    assert _chains(graph, "gateway.clock", impure) == ["gateway.clock -> time"]
