@@ -18,6 +18,9 @@ ORDERS: Final[dict[str, tuple[int, int, int, int]]] = {
     "CDAB": (2, 3, 0, 1),
     "DCBA": (3, 2, 1, 0),
 }
+_HALF_STEP: Final = 2.0**-25
+_SMALLEST: Final = 2.0**-150
+"""Half of the distance between neighbouring float32 values: relative, and near zero."""
 _FORMATS: Final = {"uint32": ">I", "int32": ">i", "float32": ">f"}
 
 
@@ -42,10 +45,17 @@ def in_all_orders(arrived: bytes, point: Point) -> dict[str, float | None]:
 
 
 def arrived_bytes(value: float, point: Point) -> bytes | None:
-    """The two registers a decoded value came from; None if no 32-bit value gives it."""
+    """The two registers a decoded value came from; None if no 32-bit value gives it or several do.
+
+    A float far smaller than the offset leaves no trace in the value; a guess would show wrong orders.
+    """
     raw = (value - point.offset) / point.scale
+    real = point.type == "float32"
+    doubt = 4 * math.ulp(max(abs(value), abs(point.offset))) / abs(point.scale)
+    if doubt > (max(abs(raw) * _HALF_STEP, _SMALLEST) if real else 0.5):
+        return None
     try:
-        packed = struct.pack(_FORMATS[point.type], raw if point.type == "float32" else round(raw))
+        packed = struct.pack(_FORMATS[point.type], raw if real else round(raw))
     except (struct.error, OverflowError):
         return None
     return bytes(packed[place] for place in ORDERS[point.order])

@@ -1,0 +1,252 @@
+"""gateway.toml: what it gives, and every mistake with its line and column, in both languages."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway import config as configuration
+from gateway.config import load
+from gateway.errors import UserFileErrors
+from gateway.places import Places
+
+
+def mistakes(site: Path) -> list[tuple[str, str]]:
+    """Codes and places, the folder left away."""
+    with pytest.raises(UserFileErrors) as caught:
+        load(site / "gateway.toml")
+    assert all(error.line("zh").strip() and error.line("en").strip() for error in caught.value.errors)
+    prefix = f"{site}{os.sep}"
+    return [(error.code, error.place.removeprefix(prefix)) for error in caught.value.errors]
+
+
+def swap(site: Path, old: str, new: str) -> None:
+    """Make one spot of gateway.toml something else."""
+    file = site / "gateway.toml"
+    text = file.read_text("utf-8")
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+def told(site: Path, language: str) -> str:
+    with pytest.raises(UserFileErrors) as caught:
+        load(site / "gateway.toml")
+    return "\n".join(error.line(language) for error in caught.value.errors)
+
+
+def test_a_right_configuration(site: Path) -> None:
+    config = load(site / "gateway.toml")
+    digest = hashlib.sha256(
+        (site / "gateway.toml").read_bytes() + (site / "points.csv").read_bytes()
+    ).hexdigest()
+    assert config.rev == digest[:16]
+    assert (config.site_id, config.gateway_id, config.language) == ("site-1", "gw-1", "zh")
+    assert config.storage.folder == site / "state"
+    assert (config.storage.quota_bytes, config.storage.flush_s) == (1 << 30, 1.0)
+    assert config.runtime_folder == site / "run"
+    [device] = config.devices
+    assert (device.driver, device.device.config_rev, device.device.period_s) == ("modbus", config.rev, 1.0)
+    assert (device.options.host, device.options.port, device.options.unit_id) == ("127.0.0.1", 1502, 1)
+    assert [point.name for point in device.device.points] == ["LT-101", "XS-101"]
+    assert [row.point.name for row in config.points] == ["LT-101", "XS-101"]
+    [recipient] = config.recipients
+    assert recipient.private_key == site / "pki/gw.key"
+    assert (recipient.acknowledged_by, recipient.port) == ("receipt", 8883)
+    assert config.outputs[0].path == site / "alarms.log"
+    assert config.roles == {"operators": "operator"}
+
+
+def test_any_byte_of_either_file_gives_another_revision(site: Path) -> None:
+    before = load(site / "gateway.toml").rev
+    (site / "points.csv").write_text((site / "points.csv").read_text("utf-8") + "\n", "utf-8")
+    after = load(site / "gateway.toml").rev
+    (site / "gateway.toml").write_text((site / "gateway.toml").read_text("utf-8") + "# note\n", "utf-8")
+    assert len({before, after, load(site / "gateway.toml").rev}) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [('"1.5 MiB"', 3 << 19), ('"500 MB"', 500_000_000), ('"2G"', 2 * 10**9), ("2097152", 2 << 20)],
+)
+def test_sizes(site: Path, written: str, size: int) -> None:
+    swap(site, '"1 GiB"', written)
+    assert load(site / "gateway.toml").storage.quota_bytes == size
+
+
+def test_devices_share_the_slots_of_a_period(site: Path) -> None:
+    more = "".join(f'[[device]]\nname = "d{i}"\ndriver = "modbus"\nhost = "h"\n' for i in range(9))
+    swap(site, "[[recipient]]", f"{more}\n[[recipient]]")
+    assert [d.device.slot for d in load(site / "gateway.toml").devices] == list(range(0, 20, 2))
+
+
+def test_a_systemd_credential(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swap(site, '"pki/gw.key"', '"${CREDENTIALS_DIRECTORY}/key"')
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
+    assert load(site / "gateway.toml").recipients[0].private_key == Path("/run/credentials/x/key")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert load(site / "gateway.toml").recipients[0].private_key == Path(
+        "/run/credentials/plantgate.service/key"
+    )
+
+
+def test_windows_line_ends_and_bom(site: Path) -> None:
+    text = (site / "gateway.toml").read_text("utf-8")
+    (site / "gateway.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert load(site / "gateway.toml").site_id == "site-1"
+
+
+WRONG = [
+    ('id = "site-1"', 'id = "site 1"', "E-CONFIG-PATTERN", "2:1"),
+    ('id = "site-1"', "id = 1", "E-CONFIG-TYPE-TEXT", "2:1"),
+    ('id = "site-1"', 'idd = "site-1"', "E-CONFIG-KEY-UNKNOWN", "2:1"),
+    ('language = "zh"', 'language = "de"', "E-CONFIG-CHOICE", "6:1"),
+    ('quota = "1 GiB"', 'quota = "1 Gib/s"', "E-CONFIG-SIZE", "10:1"),
+    ('quota = "1 GiB"', "quota = 10", "E-CONFIG-LOW", "10:1"),
+    ('quota = "1 GiB"', "retention_days = 29", "E-CONFIG-LOW", "10:1"),
+    ('quota = "1 GiB"', "retention_days = 90.5", "E-CONFIG-TYPE-WHOLE", "10:1"),
+    ('quota = "1 GiB"', "flush_s = 61", "E-CONFIG-HIGH", "10:1"),
+    ('quota = "1 GiB"', "flush_s = nan", "E-CONFIG-TYPE-NUMBER", "10:1"),
+    ('quota = "1 GiB"', 'flush_s = "1"', "E-CONFIG-TYPE-NUMBER", "10:1"),
+    ('folder = "run"', 'folder = "${HOME}/run"', "E-CONFIG-PATH-VARIABLE", "13:1"),
+    ("port = 1502", 'port = "1502"', "E-CONFIG-TYPE-WHOLE", "19:1"),
+    ("port = 1502", "port = 0", "E-CONFIG-DRIVER", "19:1"),
+    ("port = 1502", "prot = 1502", "E-CONFIG-KEY-UNKNOWN", "19:1"),
+    ("port = 1502", "period_s = 0", "E-CONFIG-LOW", "19:1"),
+    ('driver = "modbus"', 'driver = "modbuss"', "E-CONFIG-DRIVER-UNKNOWN", "17:1"),
+    ('driver = "modbus"', "", "E-CONFIG-KEY-MISSING", "15:1"),
+    ('host = "127.0.0.1"', "", "E-CONFIG-KEY-MISSING", "15:1"),
+    ('ca = "pki/ca.pem"', "", "E-CONFIG-KEY-MISSING", "21:1"),
+    ('host = "localhost"', 'host = ""', "E-CONFIG-EMPTY", "23:1"),
+    ('host = "localhost"', 'host = "h"\ndialect = "plantgate/2"', "E-CONFIG-DIALECT-UNKNOWN", "24:1"),
+    ('host = "localhost"', 'host = "h"\nacknowledged_by = "none"', "E-CONFIG-CHOICE", "24:1"),
+    ('path = "alarms.log"', "", "E-CONFIG-OUTPUT", "28:1"),
+    ('path = "alarms.log"', 'path = "a"\nargv = ["/bin/true"]', "E-CONFIG-OUTPUT", "32:1"),
+    ('kind = "file"\npath = "alarms.log"', 'kind = "command"\nargv = ["true"]', "E-CONFIG-OUTPUT", "31:1"),
+    ('kind = "file"\npath = "alarms.log"', 'kind = "command"\nargv = "x"', "E-CONFIG-TYPE-LIST", "31:1"),
+    ('operators = "operator"', 'operators = "boss"', "E-CONFIG-CHOICE", "34:1"),
+    ("[runtime]", "[runtine]", "E-CONFIG-KEY-UNKNOWN", "12:1"),
+    ("[site]", "[[site]]", "E-CONFIG-SECTION", "1:1"),
+    ("[[output]]", "[output]", "E-CONFIG-SECTION", "28:1"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "code", "place"), WRONG)
+def test_one_wrong_spot_is_one_error_at_its_place(
+    site: Path, old: str, new: str, code: str, place: str
+) -> None:
+    swap(site, old, new)
+    found = mistakes(site)
+    assert (code, f"gateway.toml:{place}") in found
+    # A misspelt key may also be missing; nothing else may be reported.
+    assert {other for other, _ in found} <= {code, "E-CONFIG-KEY-MISSING"}
+
+
+SYNTAX = [
+    ('id = "site-1"', "id = site-1", "2:6"),
+    ('id = "site-1"', "id : site", "2:4"),
+    ('id = "site-1"', 'id = "site', "2:11"),
+    ("[gateway]", "[gateway", "4:9"),
+    ('id = "gw-1"', 'id = "gw-1"\nid = "gw-2"', "6:12"),
+    ('operators = "operator"', "operators = [", "34:14"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "place"), SYNTAX)
+def test_syntax(site: Path, old: str, new: str, place: str) -> None:
+    swap(site, old, new)
+    assert mistakes(site) == [("E-CONFIG-SYNTAX", f"gateway.toml:{place}")]
+
+
+def test_syntax_is_told_in_chinese(site: Path) -> None:
+    swap(site, 'id = "site-1"', "id = site-1")
+    assert "值写法不对" in told(site, "zh")
+    assert "Invalid value" in told(site, "en")
+
+
+def test_not_utf8(site: Path) -> None:
+    (site / "gateway.toml").write_bytes("[site]\n# 罐区\n".encode("gb18030"))
+    assert mistakes(site) == [("E-CONFIG-ENCODING", "gateway.toml:2")]
+
+
+def test_missing_files(site: Path) -> None:
+    (site / "points.csv").unlink()
+    assert mistakes(site) == [("E-CONFIG-FILE", "points.csv")]
+    (site / "gateway.toml").unlink()
+    assert mistakes(site) == [("E-CONFIG-FILE", "gateway.toml")]
+
+
+def test_names_are_unique(site: Path) -> None:
+    swap(site, "[[recipient]]", '[[device]]\nname = "plc1"\ndriver = "modbus"\nhost = "h"\n\n[[recipient]]')
+    assert mistakes(site) == [("E-CONFIG-NAME-TWICE", "gateway.toml:22:1")]
+    assert "第 16 行" in told(site, "zh")
+    assert "line 16" in told(site, "en")
+
+
+def test_too_many(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(configuration.MAX_OF_SECTION, "recipient", 0)
+    assert mistakes(site) == [("E-CONFIG-MANY", "gateway.toml:21:1")]
+
+
+def test_a_camera_driver_is_no_device_driver(site: Path) -> None:
+    swap(site, 'driver = "modbus"', 'driver = "camera"')
+    assert mistakes(site) == [("E-CONFIG-DRIVER-KIND", "gateway.toml:17:1")]
+    assert "[[camera]]" in told(site, "zh")
+
+
+def test_no_device_at_all(site: Path) -> None:
+    text = (site / "gateway.toml").read_text("utf-8")
+    start, end = text.index("[[device]]"), text.index("[[recipient]]")
+    (site / "gateway.toml").write_text(text[:start] + text[end:], "utf-8")
+    (site / "points.csv").write_text("位号,设备,地址\n", "utf-8")
+    assert mistakes(site) == [("E-CONFIG-SECTION", "gateway.toml:1:1")]
+
+
+def test_all_mistakes_of_both_files_at_once_in_the_order_of_the_lines(site: Path) -> None:
+    swap(site, 'language = "zh"', 'langage = "zh"')
+    swap(site, "port = 1502", "port = 70000")
+    swap(site, 'host = "localhost"', 'hots = "localhost"')
+    (site / "points.csv").write_text(
+        (site / "points.csv").read_text("utf-8").replace("9.5", "x").replace("40003", "x"), "utf-8"
+    )
+    assert mistakes(site) == [
+        ("E-CONFIG-KEY-UNKNOWN", "gateway.toml:6:1"),
+        ("E-CONFIG-DRIVER", "gateway.toml:19:1"),
+        ("E-CONFIG-KEY-MISSING", "gateway.toml:21:1"),
+        ("E-CONFIG-KEY-UNKNOWN", "gateway.toml:23:1"),
+        ("E-POINTS-NUMBER", "points.csv:2:E(高)"),
+    ]
+    assert "是不是“language”？" in told(site, "zh")
+    assert 'Did you mean "host"?' in told(site, "en")
+
+
+def test_the_driver_judges_points(site: Path) -> None:
+    (site / "points.csv").write_text(
+        (site / "points.csv").read_text("utf-8").replace("uint16", "uint61"), "utf-8"
+    )
+    assert mistakes(site) == [("E-POINTS-DRIVER", "points.csv:3:D(数据类型)")]
+
+
+def test_places_of_keys_in_every_toml_notation() -> None:
+    places = Places(
+        'a = 1 # c = 2\n"b c" = """x\nd = 1\n"""\n[t]\nx.y = [ # ]\n  "]", {z = 1},\n]\nq = \'#\'\n'
+        "[[r]]\nn = 1\n  [[r]]\n  n = 2\n[r.s]\nm = 3\n[ t . u ]\nk = '''\n[[no]]\n'''\n"
+    )
+    assert {
+        path: places.where(path)
+        for path in [("a",), ("b c",), ("t", "x", "y"), ("t", "q"), ("r", 0, "n"), ("r", 1, "n")]
+    } == {
+        ("a",): (1, 1),
+        ("b c",): (2, 1),
+        ("t", "x", "y"): (6, 1),
+        ("t", "q"): (9, 1),
+        ("r", 0, "n"): (11, 1),
+        ("r", 1, "n"): (13, 3),
+    }
+    assert places.where(("r", 1, "s", "m")) == (15, 1)
+    assert places.where(("t", "u", "k")) == (17, 1)
+    assert places.where(("t", "u", "absent")) == (16, 1)
+    assert places.where(("t", "x", "y", 1, "z")) == (6, 1)
+    assert places.where(("nowhere",)) == (1, 1)

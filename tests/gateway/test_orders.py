@@ -1,0 +1,60 @@
+"""The four word orders of a 32-bit value."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from drivers.kit.scan import Point
+from gateway.orders import ORDERS, arrived_bytes, has_orders, in_all_orders
+
+
+def test_one_value_as_it_stands_in_each_order() -> None:
+    """12.5 is 41 48 00 00; a device that sends its words swapped sends 00 00 41 48."""
+    point = Point("A", "40001", "float32")
+    assert in_all_orders(bytes.fromhex("41480000"), point)["ABCD"] == 12.5
+    assert in_all_orders(bytes.fromhex("00004148"), point)["CDAB"] == 12.5
+    assert in_all_orders(bytes.fromhex("48410000"), point)["BADC"] == 12.5
+    assert in_all_orders(bytes.fromhex("00004841"), point)["DCBA"] == 12.5
+
+
+def test_what_is_no_number_in_an_order_is_none() -> None:
+    found = in_all_orders(bytes.fromhex("0000ff80"), Point("A", "1", "float32"))
+    assert found["CDAB"] is None
+    assert found["ABCD"] is not None
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("kind", "scale", "offset"), [("uint32", 0.1, 0), ("int32", 0.01, -5), ("float32", 0.1, 0)]
+)
+def test_the_registers_follow_from_the_value(order: str, kind: str, scale: float, offset: float) -> None:
+    point = Point("A", "1", kind, order, scale=scale, offset=offset)
+    for raw in (b"\x00\x00\x30\x39", b"\x41\x48\x12\x34", b"\x01\x02\x03\x04"):
+        value = in_all_orders(raw, point)[order]
+        assert value is not None
+        assert arrived_bytes(value, point) == raw
+
+
+def test_a_value_no_register_could_give() -> None:
+    assert arrived_bytes(-1.0, Point("A", "1", "uint32")) is None
+    assert arrived_bytes(1e300, Point("A", "1", "float32")) is None
+
+
+def test_a_float_that_the_offset_has_swallowed_is_not_guessed() -> None:
+    point = Point("A", "1", "float32", offset=3.0)
+    assert arrived_bytes(12.5, point) == struct.pack(">f", 9.5)
+    value = in_all_orders(bytes.fromhex("00004148"), point)["ABCD"]
+    assert value == 3.0
+    assert arrived_bytes(value, point) is None
+
+
+def test_scaling_holds_in_every_order() -> None:
+    raw = struct.pack(">I", 1000)
+    assert in_all_orders(raw, Point("A", "1", "uint32", scale=0.1, offset=-20))["ABCD"] == pytest.approx(80)
+
+
+def test_narrow_points_have_no_order() -> None:
+    assert not has_orders(Point("A", "1", "uint16"))
+    assert has_orders(Point("A", "1", "int32"))
