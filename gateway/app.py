@@ -13,7 +13,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +21,14 @@ from typing import Any, Final
 
 from buffer.errors import SpoolBusyError, SpoolError, SpoolNewerError
 from buffer.files import SnapshotFiles
-from buffer.record import Draft, Gap, Record, leaf_hash
-from buffer.settings import SpoolSettings
+from buffer.record import Draft, Gap, Lane, Record, leaf_hash
+from buffer.settings import LaneState, SpoolSettings
 from buffer.writer import Opened, SpoolWriter
 from drivers.kit.contract import Source
 from gateway import config as configuration
 from gateway.alarm.life import Alarm, AlarmChanged, restore
-from gateway.clock import SystemClock
+from gateway.beginning import start_entries
+from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer
 from gateway.engine import Capture, Engine, UnknownAlarmError, WatchedDevice
@@ -40,8 +41,8 @@ from gateway.outputs import Output
 from gateway.pending import Pending, gap_item
 from gateway.pictures import Watcher
 from gateway.plant import Config
-from gateway.pointlists import CURRENT, PREFIX, PointLists
-from gateway.status import alarms_view, identity_view, points_view, sources_view, spool_view
+from gateway.pointlists import PointLists
+from gateway.status import alarms_view, endurance_s, identity_view, points_view, sources_view, spool_view
 from gateway.supervise import Supervisor
 from gateway.uplink.message import Context
 from gateway.uplink.sender import Sender, make_senders
@@ -127,6 +128,8 @@ class House:
         self._intake: Intake
         self._spool: SpoolWriter
         self._files: SnapshotFiles
+        self._settings: SpoolSettings
+        self._lanes_at_start: Mapping[Lane, LaneState] = {}
         self._spool_id = ""
         self._fed_ns = 0
 
@@ -168,19 +171,20 @@ class House:
 
     async def _open_spool(self, stack: AsyncExitStack) -> Opened:
         storage = self._config.storage
-        settings = SpoolSettings(
+        self._settings = SpoolSettings(
             quota_bytes=storage.quota_bytes,
             reserve_bytes=min(RESERVE_BYTES, storage.quota_bytes // RESERVE_PART),
             retention_s=storage.retention_days * 86_400.0,
         )
         recipients = tuple(recipient.name for recipient in self._config.recipients)
-        self._spool = SpoolWriter(storage.folder / "spool.db", settings, recipients, self._gap_body)
+        self._spool = SpoolWriter(storage.folder / "spool.db", self._settings, recipients, self._gap_body)
         try:
             opened = await self._spool.start()
         except SpoolError as e:
             raise _spool_trouble(e, storage.folder) from e
         stack.push_async_callback(self._spool.close)
         self._spool_id = opened.spool_id
+        self._lanes_at_start = self._spool.stats().lanes
         return opened
 
     def _gap_body(self, gap: Gap) -> bytes:
@@ -225,38 +229,11 @@ class House:
 
     def _journal_start(self, opened: Opened) -> None:
         """Say in the record that the house starts, what it found, and what is missing since the last stop."""
-        key = f"{PREFIX}{self._config.rev}"
-        state: dict[str, bytes | None] = {CURRENT: self._config.rev.encode()}
-        before = opened.state.get(CURRENT, b"").decode()
-        if key not in opened.state:
-            state[key] = PointLists.state_of(self._config)
-        if before != self._config.rev:
-            item = {
-                "object": "configuration",
-                "field": "rev",
-                "old": before,
-                "new": self._config.rev,
-                "by": "unknown",
-            }
-            self._intake.journal("config_change", {**item, "at": rfc3339(self._started.utc_ns)})
-        self._intake.journal(
-            "start",
-            {
-                "version": version("plantgate"),
-                "at": rfc3339(self._started.utc_ns),
-                "last_record_at": rfc3339(opened.last_ns) if opened.last_ns else None,
-                "unclean": opened.unclean,
-                "quarantined": opened.quarantined.name if opened.quarantined else None,
-            },
-            state,
-        )
         for alarm in list(self._intake.engine.alarms.values()):
             if alarm.type == "gateway" and alarm.active:
                 self._intake.condition(alarm.source, "")  # what is still wrong will say so again
-        if opened.unclean or opened.quarantined:
-            cause = "quarantine" if opened.quarantined else "power"
-            gap = Gap("reading", 0, 0, opened.last_ns, self._started.utc_ns, cause, -1)
-            self._intake.journal("gap", gap_item(gap))
+        for entry in start_entries(self._config, opened, self._started, version("plantgate"), boot_id()):
+            self._intake.journal(entry.kind, entry.item, entry.state)
 
     def _start_field(self, field: Supervisor) -> None:
         for device in self._config.devices:
@@ -355,11 +332,22 @@ class House:
             "sources": sources_view(engine, self._config.devices, states),
             "alarms": alarms_view(engine),
             "spool": spool_view(self._spool_id, self._spool.stats(), self._intake.outage),
-            "recipients": [sender.status() for sender in self._senders],
+            "recipients": [self._recipient_view(sender, now) for sender in self._senders],
             "outputs": [output.state() for output in self._outputs],
             "cameras": [watcher.state() for watcher in self._watchers.values()],
         }
         return {**view, "points": points_view(engine)} if points else view
+
+    def _recipient_view(self, sender: Sender, now: Now) -> dict[str, Any]:
+        view = sender.status()
+        stats = self._spool.stats()
+        seconds = (now.mono_ns - self._started.mono_ns) / 1e9
+        room_bytes = stats.quota_bytes - self._settings.reserve_bytes
+        backlog = view["backlog_records"]
+        view["can_stay_offline_s"] = endurance_s(
+            self._lanes_at_start, stats.lanes, seconds, room_bytes, backlog
+        )
+        return view
 
     def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
         """A person has seen an alarm.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from pathlib import Path
 from typing import Final
 
 from gateway.instant import UNSYNCHRONISED, ClockState, Now
@@ -13,6 +14,14 @@ EARLIEST_TRUSTED_NS: Final = 1_767_225_600 * 10**9
 
 _STA_UNSYNC: Final = 0x0040
 _TIME_ERROR: Final = 5
+
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """The kernel's name for this run of the machine; another one means that the machine was down in between."""
+    return BOOT_ID.read_text(encoding="ascii").strip()
 
 
 class _Timex(ctypes.Structure):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from buffer.record import LANES
+from buffer.record import LANES, Lane
+from buffer.settings import LaneState
 from buffer.writer import SpoolStats
 from drivers.kit.contract import SourceState
 from drivers.kit.quality import cause_of, is_good, status_of
@@ -16,6 +17,9 @@ from gateway.engine import Engine
 from gateway.instant import Now, rfc3339
 from gateway.intake import DiskOutage
 from gateway.plant import Config, DeviceConfig
+
+MEASURED_S: Final = 5.0
+"""A rate measured over less than this is a guess."""
 
 
 def identity_view(config: Config, started: Now, now: Now) -> dict[str, Any]:
@@ -43,6 +47,33 @@ def spool_view(spool_id: str, stats: SpoolStats, outage: DiskOutage | None) -> d
         "free_bytes": stats.free_bytes,
         "heads": {lane: stats.lanes[lane].head for lane in LANES},
     }
+
+
+def endurance_s(
+    before: Mapping[Lane, LaneState],
+    now: Mapping[Lane, LaneState],
+    seconds: float,
+    room_bytes: int,
+    backlog: int,
+) -> int | None:
+    """How long a recipient may stay away before the quota costs it a record, at the rate of these ``seconds``.
+
+    Args:
+        before: the lanes at the start of the measured time.
+        now: the lanes at its end.
+        seconds: how long it was.
+        room_bytes: what readings may take up.
+        backlog: records that wait for this recipient already.
+
+    Returns:
+        seconds, or None while the rate is not known.
+    """
+    kept = sum(lane.head - lane.oldest + 1 for lane in now.values() if lane.oldest)
+    grown = sum(now[lane].head - before[lane].head for lane in now)
+    if not kept or not grown or seconds < MEASURED_S:
+        return None
+    bytes_per_record = sum(lane.stored_bytes for lane in now.values()) / kept
+    return max(0, int((room_bytes - backlog * bytes_per_record) / (bytes_per_record * grown / seconds)))
 
 
 def points_view(engine: Engine) -> list[dict[str, Any]]:

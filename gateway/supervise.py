@@ -72,14 +72,18 @@ class Supervisor:
     async def _restarting(self, part: str, run: Callable[[], Awaitable[None]]) -> None:
         pause_s = FIRST_PAUSE_S
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
         while True:
             started = loop.time()
             try:
                 await run()
                 cause = "ended by itself"
             except Exception as e:
-                log.error("%s fell: %r", part, e, exc_info=e)  # noqa: TRY400 - told once, with its trace
+                log.exception("%s fell", part)
                 cause = repr(e)
+            if task.cancelling():
+                return  # it failed while leaving: the cancellation it covered up still counts
             self._fell(part, cause)
             if loop.time() - started > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S

@@ -118,8 +118,10 @@ class Recorder:
                 asyncio.create_task(self._forward(far_reader, writer, self.answers)),
             ]
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
-        except OSError:
-            return  # the simulator refuses: the near side is cut likewise
+        except (OSError, asyncio.CancelledError):
+            # The simulator refuses, or we cut the link ourselves and nobody awaits this task: asyncio.streams
+            # of 3.11 would print a traceback for a cancelled connection callback.
+            return
         finally:
             for direction in directions:
                 direction.cancel()

@@ -1,0 +1,60 @@
+"""What the record says when the house starts. Pure: which journal entries follow from what the spool found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from buffer.record import Gap
+from buffer.writer import Opened
+from gateway.instant import Now, rfc3339
+from gateway.pending import gap_item
+from gateway.plant import Config
+from gateway.pointlists import CURRENT, PREFIX, PointLists
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal record to be, with the state that is kept beside it."""
+
+    kind: str
+    item: dict[str, object]
+    state: dict[str, bytes | None] = field(default_factory=dict)
+
+
+BOOT: Final = "boot"
+"""The machine's last boot is kept under this name."""
+
+
+def start_entries(config: Config, opened: Opened, now: Now, version: str, boot_id: str) -> list[Entry]:
+    """The configuration if it changed, the start itself, and the hole since an unclean stop.
+
+    The hole's cause is ``quarantine`` (the old spool was damaged), ``killed`` (the machine stayed up, only the
+    process went) or ``power`` (the machine went down without a clean stop).
+    """
+    entries: list[Entry] = []
+    before = opened.state.get(CURRENT, b"").decode()
+    if before != config.rev:
+        change = {
+            "object": "configuration",
+            "field": "rev",
+            "old": before,
+            "new": config.rev,
+            "by": "unknown",
+        }
+        state = {CURRENT: config.rev.encode(), f"{PREFIX}{config.rev}": PointLists.state_of(config)}
+        entries.append(Entry("config_change", {**change, "at": rfc3339(now.utc_ns)}, {**state}))
+    start = {
+        "version": version,
+        "at": rfc3339(now.utc_ns),
+        "last_record_at": rfc3339(opened.last_ns) if opened.last_ns else None,
+        "unclean": opened.unclean,
+        "quarantined": opened.quarantined.name if opened.quarantined else None,
+    }
+    entries.append(Entry("start", {**start}, {BOOT: boot_id.encode()}))
+    if opened.unclean or opened.quarantined:
+        killed = opened.state.get(BOOT, b"").decode() == boot_id
+        cause = "quarantine" if opened.quarantined else "killed" if killed else "power"
+        gap = Gap("reading", 0, 0, opened.last_ns, now.utc_ns, cause, -1)
+        entries.append(Entry("gap", gap_item(gap)))
+    return entries

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from buffer.writer import Opened
+from gateway.beginning import start_entries
+from gateway.instant import Now
+from gateway.plant import Config, StorageConfig
+
+CONFIG = Config("new", "site", "gw", "zh", StorageConfig(Path("x")), Path("x"), ())
+NOW = Now(0, 2_000_000_000)
+
+
+def opened(state=None, *, unclean=False, quarantined=None):
+    return Opened("spool", {}, state or {}, {}, quarantined, unclean, 1_000_000_000, pregrown=True)
+
+
+def entries(*args, boot="b1", **more):
+    return {e.kind: e for e in start_entries(CONFIG, opened(*args, **more), NOW, "0.1.0", boot)}
+
+
+def test_a_first_start_tells_the_configuration_and_keeps_its_point_lists():
+    found = entries()
+    assert found.keys() == {"config_change", "start"}
+    assert found["config_change"].item["new"] == "new"
+    assert found["config_change"].state == {"config/current": b"new", "config/new": b"{}"}
+
+
+def test_a_start_with_the_same_configuration_tells_only_the_start():
+    assert entries({"config/current": b"new"}).keys() == {"start"}
+
+
+def test_a_kill_is_told_from_a_power_cut_by_the_boot():
+    state = {"config/current": b"new", "boot": b"b1"}
+    killed = entries(state, unclean=True)["gap"].item
+    assert (killed["cause"], killed["from_ns"], killed["to_ns"]) == ("killed", 1_000_000_000, 2_000_000_000)
+    assert killed["dropped"] == -1
+    assert entries(state, unclean=True, boot="b2")["gap"].item["cause"] == "power"
+
+
+def test_a_damaged_spool_is_named():
+    found = entries(unclean=True, quarantined=Path("spool.db.quarantine-1"))
+    assert found["gap"].item["cause"] == "quarantine"
+    assert found["start"].item["quarantined"] == "spool.db.quarantine-1"

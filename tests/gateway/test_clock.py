@@ -1,0 +1,21 @@
+import time
+
+from gateway.clock import SystemClock, boot_id
+
+
+def test_the_clock_says_both_times_and_a_state_of_the_closed_list():
+    before = (time.monotonic_ns(), time.time_ns())
+    now = SystemClock().now()
+    assert before[0] <= now.mono_ns <= time.monotonic_ns()
+    assert before[1] <= now.utc_ns <= time.time_ns()
+    assert now.clock.state in {"synchronised", "holdover", "unsynchronised"}
+    assert now.clock.state != "synchronised" or now.clock.error_ms is not None
+
+
+def test_a_clock_that_was_never_set_is_not_trusted():
+    assert SystemClock()._ask(utc_ns=1_000_000_000).state == "unsynchronised"
+
+
+def test_the_boot_has_one_name():
+    assert len(boot_id()) == 36
+    assert boot_id() == boot_id()
