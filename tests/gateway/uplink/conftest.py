@@ -1,12 +1,12 @@
 """A real spool, real brokers with mutual TLS, real receivers: what every test of the uplink stands on."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ async def house(folder: Path, *recipients: RecipientConfig) -> AsyncIterator[Hou
         lambda gap: encode_item("gap", {"lane": gap.lane}, CLOCK, "rev1"),
     )
     opened = await spool.start()
-    context = Context("gateway", "site", opened.spool_id, "volatile", lambda rev, device: NAMES)
+    context = Context("gateway", "site", opened.spool_id, "volatile", lambda *_: NAMES)
     made = House(folder, spool, context, SnapshotFiles(folder / "pictures", 1 << 20), recipients)
     try:
         yield made
@@ -161,19 +161,39 @@ def seqs(store: Path, lane: Lane, outcome: str = "new") -> list[int]:
     return [int(one.key.split("/")[3]) for one in arrived(store, outcome) if one.key.split("/")[2] == lane]
 
 
+def _descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def once(main: Awaitable[None]) -> None:
+    """Run a test's coroutine and see that no thread, no socket and no task is left."""
+
+    async def whole() -> None:
+        await main
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not others, others
+
+    threads, descriptors = threading.active_count(), _descriptors()
+    asyncio.run(whole())
+    assert threading.active_count() == threads, threading.enumerate()
+    assert _descriptors() <= descriptors
+
+
 @pytest.fixture
-def run() -> Callable[[Awaitable[None]], None]:
-    """Run a test's coroutine and see that no thread and no descriptor is left."""
-
-    def runner(main: Awaitable[None]) -> None:
-        async def whole() -> None:
-            await main
-
-        threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
-        asyncio.run(whole())
-        with suppress(TimeoutError):
-            pass
-        assert threading.active_count() == threads, threading.enumerate()
-        assert len(os.listdir("/proc/self/fd")) <= descriptors
-
-    return runner
+def lab() -> SimpleNamespace:
+    """The functions above; test modules of one folder cannot import each other."""
+    return SimpleNamespace(
+        T0=T0,
+        CLOCK=CLOCK,
+        NAMES=NAMES,
+        reading=reading,
+        item=item,
+        house=house,
+        recipient_at=recipient_at,
+        receiver_at=receiver_at,
+        receiving=receiving,
+        until=until,
+        arrived=arrived,
+        seqs=seqs,
+        once=once,
+    )
