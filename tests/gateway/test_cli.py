@@ -1,0 +1,391 @@
+"""The real command line as a process: exit codes, both languages, stdout as data, and never a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from gateway.control import ControlServer
+from gateway.errors import Exit
+from gateway.plant import Config, StorageConfig
+from gateway.words import said
+from hil.answers import AnswerLog
+from hil.modbus_plc import ModbusPlc, Unit
+
+Ended: TypeAlias = "subprocess.CompletedProcess[str]"
+PLANTGATE = (sys.executable, "-c", "from gateway.cli import main; raise SystemExit(main())")
+
+
+def plantgate(*words: object, path: Path | None = None) -> Ended:
+    environment = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    command = [*PLANTGATE, *map(str, words)]
+    ended = subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=60, env=environment, check=False
+    )
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended
+
+
+def on(site: Path) -> tuple[object, ...]:
+    return ("--config", site / "gateway.toml")
+
+
+def swap(site: Path, old: str, new: str) -> None:
+    file = site / "gateway.toml"
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+# --- usage ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["chek"], ["check", "--cofnig", "x"], ["--lang", "fr", "check"], ["alarms", "ack"]]
+)
+def test_wrong_usage_is_2_and_talk_only(words: list[str]) -> None:
+    ended = plantgate(*words)
+    assert (ended.returncode, ended.stdout) == (Exit.USAGE, "")
+    assert "命令行写错了" in ended.stderr
+
+
+def test_wrong_usage_in_english() -> None:
+    assert "E-USAGE: wrong command line" in plantgate("--lang", "en", "chek").stderr
+
+
+def test_help_names_the_commands_in_both_languages() -> None:
+    chinese, english = plantgate("--help"), plantgate("--help", "--lang=en")
+    assert (chinese.returncode, english.returncode) == (0, 0)
+    assert "检查配置" in chinese.stdout
+    assert "check configuration" in english.stdout
+
+
+# --- check ------------------------------------------------------------------------------------------------
+
+
+def test_check_of_a_right_configuration(site: Path) -> None:
+    ended = plantgate("check", *on(site))
+    assert ended.returncode == Exit.OK, ended.stderr
+    assert "配置正确：站点 site-1" in ended.stdout
+    assert "没有限值的点（1）：XS-101" in ended.stdout
+    assert "在 province 没有指标编码的点（1）：XS-101" in ended.stdout
+
+
+def test_check_speaks_the_configurations_language(site: Path) -> None:
+    swap(site, 'language = "zh"', 'language = "en"')
+    assert "The configuration is right: site site-1" in plantgate("check", *on(site)).stdout
+    assert "配置正确" in plantgate("check", *on(site), "--lang", "zh").stdout
+
+
+def test_check_as_json(site: Path) -> None:
+    found = json.loads(plantgate("check", "--json", *on(site)).stdout)
+    assert (found["ok"], found["points"], found["limits"]) == (True, 2, 1)
+    assert found["devices"] == [{"name": "plc1", "driver": "modbus", "points": 2}]
+    assert found["without_code"] == {"province": ["XS-101"]}
+
+
+@pytest.mark.parametrize(("language", "word"), [("zh", "不是数字"), ("en", "is not a number")])
+def test_mistakes_in_the_files_are_3(site: Path, language: str, word: str) -> None:
+    swap(site, "port = 1502", "prot = 1502")
+    text = (site / "points.csv").read_text("utf-8").replace("9.5", "九米")
+    (site / "points.csv").write_bytes(text.encode("gb18030"))
+    ended = plantgate("check", "--json", "--lang", language, *on(site))
+    assert ended.returncode == Exit.USER_FILE
+    first, second = ended.stderr.splitlines()
+    assert first.startswith(f"E-CONFIG-KEY-UNKNOWN {site}/gateway.toml:19:1")
+    assert second.startswith(f"E-POINTS-NUMBER {site}/points.csv:2:E(高)")
+    assert word in second
+    told = json.loads(ended.stdout)
+    assert [error["code"] for error in told["errors"]] == ["E-CONFIG-KEY-UNKNOWN", "E-POINTS-NUMBER"]
+
+
+def test_no_configuration_is_3(tmp_path: Path) -> None:
+    ended = plantgate("check", *on(tmp_path))
+    assert ended.returncode == Exit.USER_FILE
+    assert "E-CONFIG-FILE" in ended.stderr
+
+
+def test_a_missing_key_file_is_7(site: Path) -> None:
+    (site / "pki/gw.key").unlink()
+    ended = plantgate("check", *on(site))
+    assert ended.returncode == Exit.ENVIRONMENT
+    assert ended.stderr.startswith(f"E-CERT-MISSING {site}/pki/gw.key")
+
+
+def test_run_with_a_wrong_configuration_is_3(site: Path) -> None:
+    swap(site, "[site]", "[sight]")
+    ended = plantgate("run", *on(site))
+    assert ended.returncode == Exit.USER_FILE
+    assert "E-CONFIG-KEY-UNKNOWN" in ended.stderr
+
+
+# --- other rooms' commands ----------------------------------------------------------------------------------
+
+
+def installed(folder: Path, target: str) -> Path:
+    """A distribution that adds the command ``hello``."""
+    about = folder / "rooms-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: rooms\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[plantgate.commands]\nhello = {target}\n")
+    (folder / "rooms.py").write_text(
+        "from gateway.cli import common_options, give_json\n"
+        "def register(commands):\n"
+        "    parser = commands.add_parser('hello', parents=[common_options()])\n"
+        "    parser.set_defaults(deed=lambda args: give_json({'language': args.language}) or 0)\n"
+    )
+    return folder
+
+
+def test_another_room_adds_its_command(tmp_path: Path) -> None:
+    ended = plantgate("hello", "--lang", "en", path=installed(tmp_path, "rooms:register"))
+    assert (ended.returncode, ended.stdout) == (0, '{"language": "en"}\n')
+
+
+def test_a_broken_room_leaves_the_others_alone(tmp_path: Path, site: Path) -> None:
+    folder = installed(tmp_path / "rooms", "rooms:absent")
+    checked = plantgate("check", *on(site), path=folder)
+    assert (checked.returncode, checked.stderr) == (Exit.OK, "")
+    called = plantgate("hello", path=folder)
+    assert called.returncode == Exit.USAGE
+    assert "plantgate hello: AttributeError" in called.stderr
+    assert plantgate("--help", path=folder).returncode == Exit.OK
+
+
+# --- asking a running gateway ---------------------------------------------------------------------------------
+
+
+class House:
+    """A running house's answers: one point in alarm."""
+
+    def __init__(self) -> None:
+        self.value = 9.75
+
+    def status(self, *, points: bool) -> dict[str, Any]:
+        view: dict[str, Any] = {
+            "gateway_id": "gw-1",
+            "site_id": "site-1",
+            "version": "0.1.0",
+            "config_rev": "r",
+            "now": "2026-11-22T03:00:00.000Z",
+            "uptime_s": 5.0,
+            "clock": {"state": "synchronised", "error_ms": 1.0},
+            "sources": [],
+            "alarms": [
+                {
+                    "alarm_id": "LT-101/high@1",
+                    "point_id": "LT-101",
+                    "source": "plc1",
+                    "text": "液位",
+                    "active": True,
+                    "acknowledged": False,
+                    "level": {"start": "H", "worst": "H", "current": "H"},
+                    "value": 9.75,
+                    "peak": 9.75,
+                    "limit_edge": 9.5,
+                    "t_raised": "2026-11-22T02:59:00.000Z",
+                }
+            ],
+            "spool": {"state": "ok", "detail": "", "bytes": 1, "quota_bytes": 2},
+            "recipients": [],
+            "outputs": [],
+            "cameras": [],
+        }
+        if points:
+            point = {
+                "name": "LT-101",
+                "device": "plc1",
+                "description": "液位",
+                "value": self.value,
+                "unit": "m",
+            }
+            view["points"] = [{**point, "quality": "good", "cause": "none", "level": "H", "taken_at": None}]
+            self.value += 1
+        return view
+
+    def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
+        if alarm_id != "LT-101/high@1":
+            raise said("E-REFUSED-ROLE", "", user=actor, role="viewer", needed="operator")
+        return {"alarm_id": alarm_id, "note": note}
+
+
+@asynccontextmanager
+async def serving(site: Path) -> AsyncIterator[None]:
+    """A house on the site's control socket."""
+    server = ControlServer(
+        Config("r", "site-1", "gw-1", "zh", StorageConfig(site), site / "run", ()), House()
+    )
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.close()
+
+
+def with_gateway(site: Path, deed: Callable[[], Awaitable[Any]]) -> Any:
+    async def play() -> Any:
+        async with serving(site):
+            return await deed()
+
+    return asyncio.run(play())
+
+
+def asked(site: Path, *words: object) -> Ended:
+    ended: Ended = with_gateway(site, lambda: asyncio.to_thread(plantgate, *words, *on(site)))
+    return ended
+
+
+@pytest.mark.parametrize("words", [["status"], ["watch"], ["alarms"], ["alarms", "ack", "x"]])
+def test_without_a_gateway_it_is_7(site: Path, words: list[str]) -> None:
+    ended = plantgate(*words, *on(site))
+    assert (ended.returncode, ended.stdout) == (Exit.ENVIRONMENT, "")
+    assert f"E-CONTROL-ABSENT {site}/run/control.sock：没有网关在运行" in ended.stderr
+
+
+def test_status_while_the_configuration_is_half_edited(site: Path) -> None:
+    swap(site, "port = 1502", "port = what")
+    swap(site, '[runtime]\nfolder = "run"\n', "")
+    ended = plantgate("status", *on(site))
+    assert ended.returncode == Exit.ENVIRONMENT
+    assert "/run/plantgate/control.sock" in ended.stderr
+
+
+def test_status(site: Path) -> None:
+    ended = asked(site, "status", "--points")
+    assert (ended.returncode, ended.stderr) == (Exit.OK, "")
+    assert "gw-1" in ended.stdout
+    assert "9.75" in ended.stdout
+
+
+def test_status_as_json(site: Path) -> None:
+    assert json.loads(asked(site, "status", "--json").stdout)["gateway_id"] == "gw-1"
+
+
+def test_alarms_listed_and_acknowledged(site: Path) -> None:
+    for words in (["alarms"], ["alarms", "list"]):
+        assert "LT-101/high@1" in asked(site, *words).stdout
+    ended = asked(site, "alarms", "ack", "LT-101/high@1", "--note", "看到了", "--json")
+    assert json.loads(ended.stdout) == {"alarm_id": "LT-101/high@1", "note": "看到了"}
+    assert "已确认" in ended.stderr
+
+
+def test_refused_is_5(site: Path) -> None:
+    ended = asked(site, "alarms", "ack", "other")
+    assert ended.returncode == Exit.REFUSED
+    assert "E-REFUSED-ROLE" in ended.stderr
+
+
+def test_watch_in_a_pipe_gives_lines_and_ends_with_the_gateway(site: Path) -> None:
+    async def play() -> list[str]:
+        async with serving(site), asyncio.timeout(60):
+            words = [*PLANTGATE, "watch", "--config", str(site / "gateway.toml")]
+            process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+            assert process.stdout is not None
+            lines = [(await process.stdout.readline()).decode() for _ in range(3)]
+        await process.communicate()
+        assert process.returncode == Exit.OK
+        return lines
+
+    lines = asyncio.run(play())
+    assert "! LT-101" in lines[0]
+    assert "LT-101  9.75 m" in lines[1]
+    assert "LT-101  10.75 m" in lines[2]
+
+
+def test_watch_on_a_terminal_shows_a_table(site: Path) -> None:
+    async def deed() -> str:
+        ours, theirs = pty.openpty()
+        words = [*PLANTGATE, "watch", "--lang", "en", "--config", str(site / "gateway.toml")]
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+        process = await asyncio.create_subprocess_exec(*words, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        text = ""
+        async with asyncio.timeout(60):
+            while "LT-101" not in text or "Quality" not in text:
+                text += (await asyncio.to_thread(os.read, ours, 65_536)).decode(errors="replace")
+        process.terminate()
+        await process.wait()
+        os.close(ours)
+        return text
+
+    assert "running" in with_gateway(site, deed)
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+def with_plc(site: Path, deed: Callable[[ModbusPlc], Awaitable[Any]]) -> Any:
+    """A PLC whose registers 40003 and 40004 hold the float 12.5 with its words swapped."""
+
+    async def play() -> Any:
+        unit = Unit("plc1")
+        unit.registers[2:4] = [0x0000, 0x4148]
+        async with ModbusPlc({1: unit}, AnswerLog()) as plc:
+            swap(site, "port = 1502", f"port = {plc.port}")
+            (site / "points.csv").write_text(
+                "tag,device,address,type,order\nLT-101,plc1,40003,float32,ABCD\nXS-101,plc1,40004,uint16,\n",
+                "utf-8",
+            )
+            return await deed(plc)
+
+    return asyncio.run(play())
+
+
+def test_read_directly_shows_the_value_in_all_four_orders(site: Path) -> None:
+    ended = with_plc(
+        site, lambda _: asyncio.to_thread(plantgate, "read", "LT-101", "--orders", "--json", *on(site))
+    )
+    assert ended.returncode == Exit.OK, ended.stderr
+    assert "没有网关在运行" in ended.stderr
+    [point] = json.loads(ended.stdout)["points"]
+    assert (point["name"], point["quality"]) == ("LT-101", "good")
+    assert point["orders"]["CDAB"] == 12.5
+    assert set(point["orders"]) == {"ABCD", "BADC", "CDAB", "DCBA"}
+
+
+def test_read_a_device_as_a_table(site: Path) -> None:
+    ended = with_plc(site, lambda _: asyncio.to_thread(plantgate, "read", "plc1", "--orders", *on(site)))
+    assert ended.returncode == Exit.OK, ended.stderr
+    assert "XS-101" in ended.stdout
+    assert "12.5" in ended.stdout
+
+
+def test_read_never_opens_a_second_session_while_a_gateway_runs(site: Path) -> None:
+    async def deed(plc: ModbusPlc) -> tuple[Ended, int]:
+        async with serving(site):
+            words = ("read", "LT-101", "--orders", "--json", *on(site))
+            return await asyncio.to_thread(plantgate, *words), plc.opened
+
+    ended, opened = with_plc(site, deed)
+    assert ended.returncode == Exit.OK, ended.stderr
+    assert opened == 0
+    [point] = json.loads(ended.stdout)["points"]
+    assert point["value"] == point["orders"]["ABCD"] == 9.75
+
+
+def test_read_of_a_device_that_is_away_is_4(site: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        swap(site, "port = 1502", f"port = {held.getsockname()[1]}")
+        ended = plantgate("read", "plc1", *on(site))
+    assert ended.returncode == Exit.UNREACHABLE
+    assert "E-DEVICE-UNREACHABLE plc1" in ended.stderr
+
+
+def test_read_of_an_unknown_name_is_2_and_guesses(site: Path) -> None:
+    ended = plantgate("read", "LT-100", "--lang", "en", *on(site))
+    assert ended.returncode == Exit.USAGE
+    assert 'Did you mean "LT-101"?' in ended.stderr

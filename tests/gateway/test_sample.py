@@ -1,0 +1,123 @@
+"""The sample configuration loads, says what its comments say, and its page names everything there is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.certificates import certificate_mistakes
+from gateway.config import load
+from gateway.plant import Config
+from gateway.points import HEADINGS
+from gateway.sections import (
+    SINGLE_SECTIONS,
+    CameraSection,
+    DeviceSection,
+    OutputSection,
+    RecipientSection,
+)
+from hil.pki import Authority, opcua_application
+
+
+@pytest.fixture
+def sample(tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the sample with the certificates and credentials it names."""
+    folder = tmp_path / "etc"
+    shutil.copytree(checkout / "docs/sample", folder)
+    secrets = tmp_path / "credentials"
+    secrets.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(secrets))
+    for recipient in ("province", "bureau"):
+        authority = Authority(tmp_path / f"pki-{recipient}", recipient)
+        own = authority.client("gw-01")
+        (folder / recipient).mkdir()
+        shutil.copy(authority.ca_file, folder / recipient / "ca.pem")
+        shutil.copy(own.certificate, folder / recipient / "gateway.pem")
+        shutil.copy(own.key, secrets / f"{recipient}-key")
+    (folder / "opcua").mkdir()
+    own = opcua_application(tmp_path / "pki-opcua", "gateway", "urn:plantgate:gw-01")
+    plc = opcua_application(tmp_path / "pki-opcua", "plc2", "urn:plc2")
+    shutil.copy(own.certificate_der, folder / "opcua/gateway.der")
+    shutil.copy(own.key, secrets / "opcua-key")
+    shutil.copy(plc.certificate_der, folder / "opcua/plc2.der")
+    (secrets / "cam1-password").write_text("secret")
+    for file in secrets.iterdir():
+        file.chmod(0o600)
+    return folder / "gateway.toml"
+
+
+@pytest.fixture
+def config(sample: Path) -> Config:
+    return load(sample)
+
+
+def test_it_has_what_the_comments_announce(config: Config, sample: Path) -> None:
+    assert [(device.device.name, device.driver) for device in config.devices] == [
+        ("plc1", "modbus"),
+        ("plc2", "opcua"),
+    ]
+    assert [camera.name for camera in config.cameras] == ["cam1"]
+    assert [recipient.name for recipient in config.recipients] == ["province", "bureau"]
+    assert [(output.name, output.kind) for output in config.outputs] == [("alarm-log", "file")]
+    assert config.roles == {"plantgate-operators": "operator", "plantgate-engineers": "engineer"}
+    assert (config.storage.quota_bytes, config.storage.retention_days, config.storage.flush_s) == (
+        8 << 30,
+        90,
+        1.0,
+    )
+    assert config.recipients[0].ca == sample.parent / "province/ca.pem"
+    assert config.recipients[1].acknowledged_by == "receipt"
+    assert len(config.cameras[0].gb_code) == 20
+
+
+def test_its_points_have_limits_and_codes(config: Config) -> None:
+    by_tag = {row.point.name: row for row in config.points}
+    level, contact, switch = by_tag["LT-101"], by_tag["XG-201"], by_tag["LSHH-101"]
+    assert (level.limits.ll, level.limits.l, level.limits.h, level.limits.hh) == (0.5, 1.0, 9.6, 10.2)
+    assert (level.unit, level.camera, level.codes["province"]) == ("m", "cam1", "370306000001010001")
+    assert contact.limits.on == 0
+    assert (switch.limits.on, switch.point.bit) == (1, 3)
+    assert (by_tag["GT-201"].limits.h, by_tag["GT-201"].limits.hh, by_tag["GT-201"].limits.deadband) == (
+        25,
+        50,
+        0,
+    )
+
+
+def test_its_certificates_pass(config: Config) -> None:
+    assert certificate_mistakes(config, dt.datetime.now(dt.UTC)) == []
+
+
+def test_its_commented_siren_works_once_the_program_exists(sample: Path) -> None:
+    text = sample.read_text("utf-8")
+    start = text.index("# [[output]]")
+    siren = text[start:].replace("# ", "").replace("/usr/local/bin/siren", "/bin/true")
+    sample.write_text(text[:start] + siren, "utf-8")
+    assert load(sample).outputs[1].argv == ("/bin/true", "--relay", "1")
+
+
+def test_it_saved_by_excel_in_gb18030_is_the_same(config: Config, sample: Path) -> None:
+    table = sample.parent / "points.csv"
+    table.write_bytes(table.read_text("utf-8").replace("\n", "\r\n").encode("gb18030"))
+    assert load(sample).points == config.points
+
+
+def test_it_holds_no_secret_and_no_private_key(checkout: Path) -> None:
+    text = (checkout / "docs/sample/gateway.toml").read_text("utf-8")
+    assert all(
+        "CREDENTIALS_DIRECTORY" in line
+        for line in text.splitlines()
+        if line.startswith(("private_key", "password"))
+    )
+    assert not any((checkout / "docs/sample").rglob("*.pem"))
+
+
+def test_the_page_names_every_key_and_every_column(checkout: Path) -> None:
+    page = (checkout / "docs/configuration.md").read_text("utf-8")
+    sections = (*SINGLE_SECTIONS.values(), DeviceSection, CameraSection, RecipientSection, OutputSection)
+    keys = {key for section in sections for key in section.model_fields}
+    assert {key for key in keys | HEADINGS.keys() if f"`{key}`" not in page} == set()
+    assert {names[0] for names in HEADINGS.values() if names[0] not in page} == set()
