@@ -1,4 +1,4 @@
-"""Speed of the whole gateway beside a floor, both on the same simulated plant, one after the other.
+"""CPU per value beside a bare floor, memory, alarm latency, bytes written, first value: all with the same plant.
 
 What is measured, and how:
 
@@ -47,11 +47,12 @@ from hil.floor import FloorDevice, FloorPlan
 from hil.judge import Arrival, Reading, judge
 from hil.load import SCALE, Load, crossing_of
 from hil.modbus_plc import COUNTER_REGISTERS
-from hil.processes import Tree, start
+from hil.processes import TICK_S, Tree, start
+from hil.program import ProgramError
 from hil.readings import percentile
-from hil.site import Site, SiteError, SitePlan
-
-DESCRIPTION: Final = "CPU per value beside a bare floor, memory, alarm latency, bytes written, first value"
+from hil.scenarios import Figures
+from hil.site import Site
+from hil.site_plan import SitePlan
 
 REGISTERS: Final = 100
 PERIOD_S: Final = 1.0
@@ -95,7 +96,7 @@ class Effort:
 
 FULL: Final = Effort()
 LONG: Final = Effort(window_s=60.0, floor_windows=3, alarm_samples=2_000)
-SHORT: Final = Effort(devices=(2, 3), window_s=3.0, warm_up_s=2.0, floor_windows=1, alarm_samples=4)
+SHORT: Final = Effort(devices=(2,), window_s=2.0, warm_up_s=1.0, floor_windows=1, alarm_samples=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Window:
 
     Attributes:
         from_ns, to_ns: CLOCK_MONOTONIC.
-        cpu_s: of the process tree.
+        cpu_s: of the process tree; at least the tick in which the kernel shows it.
         switches: context switches of the process tree.
         rss_bytes: at its end.
     """
@@ -142,7 +143,7 @@ class Level:
         """The gateway's cost in floors."""
         return round(median(self.gateway_us) / median(self.floor_us), 2)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> Figures:
         """As they stand in the verdict."""
         return {
             "values_per_s": self.devices * REGISTERS,
@@ -158,18 +159,22 @@ class Level:
         }
 
 
-async def speed(effort: Effort = FULL) -> dict[str, Any]:
+async def run(*, long: bool) -> Figures:
+    """Every level, and the verdict."""
+    return await measure(LONG if long else FULL)
+
+
+async def measure(effort: Effort) -> Figures:
     """Run every level and judge.
 
     Raises:
-        SiteError: a part of the bench did not do its work, so there is nothing to judge.
+        ProgramError: a part of the bench did not do its work, so there is nothing to judge.
     """
     missing = why_not()
     levels = []
     with tempfile.TemporaryDirectory(prefix="plantgate-speed-") as name:
         for number, devices in enumerate(effort.devices):
             folder = Path(name, str(devices))
-            folder.mkdir()
             with _spool_disk(folder) as disk:
                 levels.append(
                     await _level(devices, effort, folder, disk, last=number == len(effort.devices) - 1)
@@ -179,6 +184,7 @@ async def speed(effort: Effort = FULL) -> dict[str, Any]:
 
 @contextmanager
 def _spool_disk(folder: Path) -> Iterator[LoopDisk | None]:
+    folder.mkdir()
     with ExitStack() as stack:
         yield None if why_not() else stack.enter_context(LoopDisk(folder))
 
@@ -218,7 +224,7 @@ async def _first_value_s(site: Site) -> float:
     end = time.monotonic() + FIRST_VALUE_TIMEOUT_S
     while (await site.status())["spool"]["heads"]["reading"] == 0:
         if time.monotonic() > end:
-            raise SiteError(f"no value was recorded. The gateway's log ends: {site.gateway.tail()}")
+            raise ProgramError(f"no value was recorded. The gateway's log ends: {site.gateway.tail()}")
         await asyncio.sleep(FIRST_VALUE_POLL_S)
     return (time.monotonic_ns() - site.gateway_started_ns) / 1e9
 
@@ -230,7 +236,7 @@ async def _window(tree: Tree, seconds: float) -> Window:
     return Window(
         from_ns,
         to_ns,
-        after.cpu_s - before.cpu_s,
+        max(TICK_S, after.cpu_s - before.cpu_s),
         after.context_switches - before.context_switches,
         after.rss_bytes,
     )
@@ -239,7 +245,7 @@ async def _window(tree: Tree, seconds: float) -> Window:
 async def _gateway_window(site: Site, level: Level, effort: Effort) -> None:
     window = await _window(site.gateway.tree, effort.window_s)
     if not site.gateway.running:
-        raise SiteError(f"the gateway ended. Its log ends: {site.gateway.tail()}")
+        raise ProgramError(f"the gateway ended. Its log ends: {site.gateway.tail()}")
     level.gateway.append(window)
     level.due.append((window.from_ns, window.to_ns))
 
@@ -261,7 +267,7 @@ async def _floor_windows(site: Site, level: Level, effort: Effort) -> None:
         finally:
             status = await tree.stop()
         if status != 0:
-            raise SiteError(
+            raise ProgramError(
                 f"the floor ended with {status}: {(site.folder / 'floor.log').read_text()[-500:]}"
             )
         level.floor_said.append(json.loads(said.read_bytes()))
@@ -272,7 +278,7 @@ def _check_floor(said: dict[str, Any], effort: Effort) -> None:
     """A floor that did less than it should is no floor."""
     flushes = int(effort.window_s / FLUSH_S)
     if said["published"] < flushes or min(said["pubacks"], said["receipts"]) < said["published"] - 2:
-        raise SiteError(f"the floor did not do its work: {said}")
+        raise ProgramError(f"the floor did not do its work: {said}")
 
 
 def _floor_plan(site: Site) -> FloorPlan:
@@ -303,7 +309,7 @@ def _floor_plan(site: Site) -> FloorPlan:
 def _typical_message(site: Site) -> bytes:
     sent = [one.payload for one in arrivals(site.stores[RECIPIENT]) if _lane(one) == "reading"]
     if not sent:
-        raise SiteError("the gateway has sent no readings")
+        raise ProgramError("the gateway has sent no readings")
     return sorted(sent, key=len)[len(sent) // 2]
 
 
@@ -317,7 +323,7 @@ async def _cross_limits(loads: list[Load], level: Level, effort: Effort) -> None
         load.crossing = True
     while sum(len(load.crossed) + len(load.returned) for load in loads) < effort.alarm_samples * ALARMS_SPARE:
         if time.monotonic() > end:
-            raise SiteError("the PLCs were not asked often enough to cross their limits")
+            raise ProgramError("the PLCs were not asked often enough to cross their limits")
         await asyncio.sleep(PERIOD_S)
     for load in loads:
         load.crossing = False
@@ -345,7 +351,7 @@ def _values(answers: Answers, from_ns: int, to_ns: int) -> int:
 def _us_per_value(window: Window, answers: Answers) -> float:
     values = _values(answers, window.from_ns, window.to_ns)
     if values == 0:
-        raise SiteError("nothing was read within a window")
+        raise ProgramError("nothing was read within a window")
     return window.cpu_s * 1e6 / values
 
 
@@ -420,11 +426,11 @@ def _switches(windows: list[Window]) -> float:
 # -- the verdict --------------------------------------------------------------------------------------
 
 
-def _verdict(levels: list[Level], missing: str) -> dict[str, Any]:
+def _verdict(levels: list[Level], missing: str) -> Figures:
     highest = levels[-1]
     written = highest.written_bytes_per_value
     rss = max(window.rss_bytes for level in levels for window in level.gateway) / 1e6
-    figures: dict[str, Any] = {
+    figures: Figures = {
         "verdict": "fail",
         "levels": [level.figures() for level in levels],
         "rss_mb": round(rss, 1),
@@ -442,7 +448,7 @@ def _verdict(levels: list[Level], missing: str) -> dict[str, Any]:
     return {**figures, "verdict": "fail" if problems else "pass", "problems": problems}
 
 
-def _problems(levels: list[Level], figures: dict[str, Any]) -> list[str]:
+def _problems(levels: list[Level], figures: Figures) -> list[str]:
     found = []
     for level in levels:
         rate = level.devices * REGISTERS
