@@ -61,6 +61,18 @@ def ending_soon(config: Config, now: dt.datetime) -> list[Ending]:
     return sorted(endings.values(), key=lambda ending: ending.not_after)
 
 
+def unseen(config: Config) -> list[Path]:
+    """Credentials that could not be judged, because systemd shows them to the running service only."""
+    return sorted(
+        {
+            path
+            for owner in _owners(config)
+            for path in (owner.trusted, owner.certificate, owner.private_key, owner.password_file)
+            if path is not None and _unseen(path)
+        }
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Owner:
     """The files one recipient, device or camera names; None for what it does not have."""

@@ -8,7 +8,7 @@ import sys
 from typing import Any, Final
 
 from gateway.alarm.limits import Limits
-from gateway.certificates import certificate_mistakes, ending_soon
+from gateway.certificates import certificate_mistakes, ending_soon, unseen
 from gateway.cli import give_json
 from gateway.config import load
 from gateway.errors import Exit
@@ -61,6 +61,7 @@ def summary(config: Config, now: dt.datetime) -> dict[str, Any]:
             {"path": str(ending.path), "not_after": ending.not_after.isoformat()}
             for ending in ending_soon(config, now)
         ],
+        "unseen": [str(path) for path in unseen(config)],
     }
 
 
@@ -114,6 +115,8 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
         lines.append(
             f"注意：证书 {path} 将于 {day} 到期" if zh else f"Note: the certificate {path} ends on {day}"
         )
+    unjudged = ("凭据只有服务能看到，未检查", "credentials only the service can see, not checked")
+    lines += _left_out(found["unseen"], f"注意：{unjudged[0]}", f"Note: {unjudged[1]}", zh=zh)
     return lines
 
 

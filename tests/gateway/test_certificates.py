@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization as form
 
 from drivers.kit.scan import Device
-from gateway.certificates import certificate_mistakes, ending_soon
+from gateway.certificates import certificate_mistakes, ending_soon, unseen
 from gateway.errors import Exit
 from gateway.plant import CameraConfig, Config, DeviceConfig, RecipientConfig, StorageConfig
 from hil.pki import Authority, Credentials, Validity
@@ -154,3 +154,15 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, authority: Authority) -> Non
     own.key.unlink()
     own.key.mkdir(mode=0o700)
     assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-UNREADABLE", own.key.name)]
+
+
+def test_credentials_of_a_service_that_does_not_run_are_named_not_blamed(
+    tmp_path: Path, authority: Authority
+) -> None:
+    own = authority.client("gw")
+    hidden = Path("/run/credentials/plantgate.service/key")
+    config = config_of(
+        tmp_path, authority.ca_file, Credentials(own.certificate, hidden, own.certificate_der, "")
+    )
+    assert codes(config) == []
+    assert unseen(config) == [hidden]
