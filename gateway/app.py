@@ -318,7 +318,10 @@ class House:
         while True:
             await asyncio.sleep(PURGE_S)
             if self._intake.outage is None:
-                self.appended(await self._spool.purge(self._clock.now().utc_ns))
+                now = self._clock.now()
+                # A clock that may be years ahead must not age anything: then only the quota decides.
+                by_age_ns = 0 if now.clock.state == "unsynchronised" else now.utc_ns
+                self.appended(await self._spool.purge(by_age_ns))
 
     # -- answers for the control socket ---------------------------------------------------------------
 

@@ -18,6 +18,9 @@ from gateway.instant import Now, rfc3339
 from gateway.intake import DiskOutage
 from gateway.plant import Config, DeviceConfig
 
+PROCESS: Final = frozenset({"limit", "digital"})
+"""Types of alarm that the plant itself raises."""
+
 MEASURED_S: Final = 5.0
 """A rate measured over less than this is a guess."""
 
@@ -80,7 +83,7 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
     """Every point with its last value that was not bad, its quality and the worst level of its alarms."""
     levels: dict[str, str] = {}
     for alarm in engine.alarms.values():
-        if alarm.active and alarm.type in ("limit", "digital"):
+        if alarm.active and alarm.type in PROCESS:
             levels[alarm.point_id] = alarm.level_current
     view = []
     for row, point in enumerate(engine.points):
@@ -105,9 +108,14 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
 
 
 def alarms_view(engine: Engine) -> list[dict[str, Any]]:
-    """Live alarms: unacknowledged before acknowledged, active before returned, by priority, newest first."""
+    """Live alarms in the order of their urgency.
+
+    Unacknowledged before acknowledged, active before returned, then by priority, the process's own before those
+    about quality and the gateway, newest first.
+    """
     live = sorted(
-        engine.alarms.values(), key=lambda a: (a.acknowledged, not a.active, a.priority, -a.raised_ns)
+        engine.alarms.values(),
+        key=lambda a: (a.acknowledged, not a.active, a.priority, a.type not in PROCESS, -a.raised_ns),
     )
     return [alarm.item() for alarm in live]
 

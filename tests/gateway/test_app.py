@@ -1,0 +1,152 @@
+"""The whole house in this process: a real PLC on a real socket, a real spool, a real control socket."""
+
+import asyncio
+import sqlite3
+from contextlib import asynccontextmanager, closing
+
+import pytest
+
+from gateway import config as configuration
+from gateway.app import House
+from gateway.control import ask
+from gateway.errors import Exit, UserFacingError
+from hil.answers import AnswerLog
+from hil.configuration import write_configuration
+from hil.modbus_plc import ModbusPlc, Unit
+
+ROWS = [{"tag": "LT-1", "device": "plc", "address": "40003", "h": 80, "hh": 90, "deadband": 2, "unit": "%"}]
+
+
+def written(tmp_path, port):
+    return write_configuration(
+        tmp_path,
+        [
+            ("[site]", {"id": "site1"}),
+            ("[gateway]", {"id": "gw1"}),
+            ("[storage]", {"folder": tmp_path / "data"}),
+            ("[runtime]", {"folder": tmp_path / "run"}),
+            (
+                "[[device]]",
+                {"name": "plc", "driver": "modbus", "period_s": 0.2, "host": "127.0.0.1", "port": port},
+            ),
+            ("[[output]]", {"name": "siren", "kind": "file", "path": tmp_path / "siren"}),
+        ],
+        ROWS,
+    )
+
+
+@asynccontextmanager
+async def running(path):
+    house = House(configuration.load(path))
+    serving = asyncio.create_task(house.serve())
+    try:
+        yield house, serving
+    finally:
+        serving.cancel()
+        await asyncio.wait({serving})
+        assert house.hanging == []
+        assert serving.cancelled() or serving.exception() is not None
+
+
+async def asked(tmp_path, request, until=lambda data: True):
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                data = await asyncio.to_thread(ask, tmp_path / "run" / "control.sock", request)
+            except UserFacingError as e:
+                if not e.code.startswith("E-CONTROL"):
+                    raise
+            else:
+                if until(data):
+                    return data
+            await asyncio.sleep(0.02)
+
+
+def raised(data):
+    return any(alarm["condition"] == "LT-1/high" for alarm in data["alarms"])
+
+
+def test_an_alarm_survives_a_restart_and_is_acknowledged_over_the_control_socket(tmp_path):
+    async def story():
+        (tmp_path / "data").mkdir()
+        unit = Unit("plc", 10)
+        async with ModbusPlc({1: unit}, AnswerLog()) as plc:
+            path = written(tmp_path, plc.port)
+            unit.registers[2] = 85
+            async with running(path):
+                before = await asked(tmp_path, {"op": "status"}, raised)
+            async with running(path) as (house, _):
+                after = await asked(
+                    tmp_path, {"op": "status", "points": True}, lambda d: d["points"][0]["taken_at"]
+                )
+                (alarm,) = [a for a in after["alarms"] if a["condition"] == "LT-1/high"]
+                assert alarm["alarm_id"] == next(
+                    a["alarm_id"] for a in before["alarms"] if a["condition"] == "LT-1/high"
+                )
+                assert after["points"][0]["level"] == "H"
+                await asked(tmp_path, {"op": "ack", "alarm_id": alarm["alarm_id"], "note": "已到场"})
+                (alarm,) = [
+                    a
+                    for a in (await asked(tmp_path, {"op": "status"}))["alarms"]
+                    if a["condition"] == "LT-1/high"
+                ]
+                assert alarm["acknowledged"]
+                assert alarm["active"]
+                assert alarm["ack"]["note"] == "已到场"
+                with pytest.raises(UserFacingError) as refused:
+                    await asked(tmp_path, {"op": "ack", "alarm_id": "nobody@1", "note": ""})
+                assert refused.value.code == "E-NAME-ALARM"
+                assert house.status(points=False)["spool"]["heads"]["journal"] >= 3
+            assert (tmp_path / "siren").read_text().count('"transition":"raise"') == 1
+
+    asyncio.run(story())
+
+
+def test_a_spool_of_a_newer_version_is_refused_and_untouched(tmp_path):
+    async def story():
+        (tmp_path / "data").mkdir()
+        path = written(tmp_path, 1)
+        async with running(path):
+            await asked(tmp_path, {"op": "status"})
+        with closing(sqlite3.connect(tmp_path / "data" / "spool.db")) as spool:
+            spool.execute("PRAGMA user_version = 999")
+        async with running(path) as (_, serving):
+            await asyncio.wait({serving}, timeout=30)
+        trouble = serving.exception()
+        assert isinstance(trouble, UserFacingError)
+        assert (trouble.code, trouble.exit_code) == ("E-SPOOL-NEWER", Exit.INTEGRITY)
+
+    asyncio.run(story())
+
+
+def test_a_second_gateway_on_the_same_record_is_refused(tmp_path):
+    async def story():
+        (tmp_path / "data").mkdir()
+        path = written(tmp_path, 1)
+        async with running(path):
+            await asked(tmp_path, {"op": "status"})
+            async with running(path) as (_, second):
+                await asyncio.wait({second}, timeout=30)
+            trouble = second.exception()
+            assert isinstance(trouble, UserFacingError)
+            assert trouble.exit_code == Exit.ENVIRONMENT
+            assert (await asked(tmp_path, {"op": "status"}))["gateway_id"] == "gw1"
+
+    asyncio.run(story())
+
+
+def test_a_broken_evaluation_takes_the_house_down(tmp_path, monkeypatch):
+    async def story():
+        (tmp_path / "data").mkdir()
+        path = written(tmp_path, 1)
+        async with running(path) as (house, serving):
+            await asked(tmp_path, {"op": "status"})
+
+            def broken(scans, now):
+                raise ZeroDivisionError
+
+            monkeypatch.setattr(house._intake.engine, "step", broken)
+            await asyncio.wait({serving}, timeout=30)
+            assert isinstance(serving.exception(), RuntimeError)
+
+    asyncio.run(story())

@@ -1,0 +1,71 @@
+import math
+
+import numpy as np
+import pytest
+
+from buffer.record import LANES
+from buffer.settings import LaneState
+from drivers.kit.contract import SourceState
+from drivers.kit.quality import GOOD, Cause, bad
+from drivers.kit.scan import Device, Point, Scan
+from gateway.alarm.limits import Limits
+from gateway.engine import Engine, WatchedDevice
+from gateway.instant import Now
+from gateway.plant import DeviceConfig, PointConfig
+from gateway.status import alarms_view, endurance_s, points_view, sources_view
+
+POINTS = tuple(PointConfig(Point(n, "40001"), unit="m", limits=Limits(h=5.0, hh=6.0), priority=p) for n, p in
+               (("A", 2), ("B", 1), ("C", 2)))  # fmt: skip
+
+
+def engine():
+    made = Engine([WatchedDevice("plc", POINTS)], (), Now(0, 0))
+    quality = np.array([GOOD, GOOD, bad(Cause.REFUSED)], dtype=np.uint8)
+    points = np.arange(3, dtype=np.uint16)
+    made.step([Scan("plc", "r", points, np.array([5.5, 6.5, math.nan]), quality, 10**9, 0)], Now(1, 10**9))
+    return made
+
+
+def test_points_show_value_quality_and_level():
+    a, b, c = points_view(engine())
+    assert (a["value"], a["quality"], a["level"], a["taken_at"]) == (
+        5.5,
+        "good",
+        "H",
+        "1970-01-01T00:00:01.000Z",
+    )
+    assert b["level"] == "HH"
+    assert (c["value"], c["quality"], c["cause"], c["level"]) == (None, "bad", "refused", "")
+
+
+def test_alarms_come_unacknowledged_first_then_by_priority():
+    made = engine()
+    assert [alarm["condition"] for alarm in alarms_view(made)] == ["B/high", "A/high", "C/quality"]
+    made.acknowledge(made.alarms["B/high"].alarm_id, "x", "", Now(2, 2))
+    assert [alarm["condition"] for alarm in alarms_view(made)] == ["A/high", "C/quality", "B/high"]
+
+
+def test_sources_count_their_good_points():
+    device = DeviceConfig(Device("plc", tuple(p.point for p in POINTS)), "modbus", None, POINTS)
+    state = SourceState(True, 0, "modbus tcp", {"answers": 1})
+    (view,) = sources_view(engine(), (device,), {"plc": state})
+    assert (view["points"], view["good"], view["bad"], view["connected"]) == (3, 2, 1, True)
+
+
+def lanes(head, stored=0):
+    return {**dict.fromkeys(LANES, LaneState()), "reading": LaneState(1 if head else 0, head, stored, head)}
+
+
+@pytest.mark.parametrize(
+    ("head", "seconds", "backlog", "expected"),
+    [
+        (100, 100.0, 0, 1000),
+        (100, 100.0, 400, 600),
+        (100, 100.0, 5000, 0),
+        (100, 1.0, 0, None),
+        (0, 100.0, 0, None),
+    ],
+)
+def test_how_long_a_recipient_may_stay_away(head, seconds, backlog, expected):
+    """One record of 10 bytes a second into 10,000 bytes."""
+    assert endurance_s(lanes(0), lanes(head, head * 10), seconds, 10_000, backlog) == expected
