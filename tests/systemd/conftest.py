@@ -51,6 +51,19 @@ class Machine:
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return (done.stdout + done.stderr).strip()
 
+    def start(self) -> None:
+        """Start plantgate.service; when it fails, raise with its journal."""
+        said = self.run("systemctl", "start", "plantgate.service", check=False)
+        assert self.unit("ActiveState") == "active", said + self.journal()
+
+    def stop(self) -> None:
+        """Stop plantgate.service."""
+        self.run("systemctl", "stop", "plantgate.service")
+
+    def journal(self) -> str:
+        """The last lines of plantgate.service's journal."""
+        return self.run("journalctl", "-u", "plantgate", "--no-pager", "-n", "40")
+
     def unit(self, prop: str) -> str:
         """One property of plantgate.service."""
         return self.run("systemctl", "show", "--property", prop, "--value", "plantgate.service")
@@ -59,9 +72,7 @@ class Machine:
         """Wait until a property of plantgate.service has a value."""
         end = time.monotonic() + timeout_s
         while (now := self.unit(prop)) != wanted:
-            assert time.monotonic() < end, f"{prop} is {now}, not {wanted}\n" + self.run(
-                "journalctl", "-u", "plantgate", "--no-pager", "-n", "40", check=False
-            )
+            assert time.monotonic() < end, f"{prop} is {now}, not {wanted}\n{self.journal()}"
             time.sleep(0.2)
 
 

@@ -46,9 +46,9 @@ def installed(machine):
 
 @pytest.fixture
 def running(installed):
-    installed.run("systemctl", "start", "plantgate.service")
+    installed.start()
     yield installed
-    installed.run("systemctl", "stop", "plantgate.service")
+    installed.stop()
 
 
 def test_it_is_ready_with_a_silent_plc_and_feeds_its_watchdog(running):
@@ -77,14 +77,14 @@ def test_a_gateway_that_no_longer_judges_is_set_up_again(installed):
     quicker.write_text("[Service]\nWatchdogSec=4s\n", encoding="utf-8")
     try:
         installed.run("systemctl", "daemon-reload")
-        installed.run("systemctl", "start", "plantgate.service")
+        installed.start()
         installed.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", "plantgate.service")
         installed.wait_unit("NRestarts", "1")
         installed.wait_unit("ActiveState", "active")
-        assert "Watchdog timeout" in installed.run("journalctl", "-u", "plantgate", "--no-pager")
+        assert "Watchdog timeout" in installed.journal()
     finally:
         shutil.rmtree(quicker.parent)
-        installed.run("systemctl", "stop", "plantgate.service")
+        installed.stop()
         installed.run("systemctl", "daemon-reload")
 
 
@@ -97,9 +97,9 @@ def test_its_folders_and_keys_are_as_private_as_they_should_be(running):
 
 
 def test_a_stop_is_clean(installed):
-    installed.run("systemctl", "start", "plantgate.service")
+    installed.start()
     begin = time.monotonic()
-    installed.run("systemctl", "stop", "plantgate.service")
+    installed.stop()
     assert installed.unit("ActiveState") == "inactive"
     assert installed.unit("Result") == "success"
     assert time.monotonic() - begin < 20, "it had to be killed"
