@@ -85,14 +85,11 @@ def _demo(args: argparse.Namespace) -> int:
     from hil.demo import run_demo  # noqa: PLC0415  same
 
     seconds = max(args.seconds, MIN_DEMO_SECONDS)
-    figures = _judged({}, run_demo(seconds, args.language, keep=args.keep, live=_is_terminal(args)))
+    talk = sys.stderr if args.json else sys.stdout
+    figures = _judged({}, run_demo(seconds, args.language, talk, keep=args.keep))
     if args.json:
         give_json(figures)
     return Exit.OK if figures["verdict"] == "pass" else Exit.CHECK_FAILED
-
-
-def _is_terminal(args: argparse.Namespace) -> bool:
-    return sys.stdout.isatty() and not args.json
 
 
 def _judged(heading: Figures, run: Awaitable[Figures]) -> Figures:

@@ -34,7 +34,8 @@ from hil.site_plan import ModbusDevice, OpcuaDevice, SitePlan, point_rows
 
 READY_TIMEOUT_S: Final = 20.0
 READY_POLL_S: Final = 0.05
-DRAIN_TIMEOUT_S: Final = 30.0
+DRAIN_TIMEOUT_S: Final = 60.0
+"""A back-off grown during an outage may last half a minute after it."""
 DRAIN_POLL_S: Final = 0.2
 FLUSH_MARGIN_S: Final = 0.5
 QUIET_S: Final = 0.1
@@ -332,12 +333,13 @@ class Site:
             self.backlog[name] = 0
 
     async def finish(self) -> None:
-        """Drain, stop the gateway and the receivers, so that everything on disk can be judged.
+        """Drain unless that is done, stop gateway and receivers, so that everything on disk can be judged.
 
         Raises:
             ProgramError: one of them did not end cleanly.
         """
-        await self.drain()
+        if not self.cut_ns:
+            await self.drain()
         await self.stop_gateway()
         for name, receiver in self.receivers.items():
             status = await receiver.stop()
