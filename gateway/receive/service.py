@@ -37,6 +37,9 @@ INBOX_BYTES: Final = 64 << 20
 COMMIT_MESSAGES: Final = 100
 """Messages of one commit and keys of one receipt at most."""
 
+RECONNECT_LAST_S: Final = 5.0
+"""Longest wait for the broker: it is the recipient's own, and without a receiver every gateway's record waits."""
+
 log = logging.getLogger("plantgate.receive")
 
 
@@ -110,7 +113,7 @@ class Receiver:
     # ---- inside ----
 
     async def _stay_connected(self) -> None:
-        backoff = Backoff(random.SystemRandom().random)
+        backoff = Backoff(random.SystemRandom().random, RECONNECT_LAST_S)
         told = ""
         while True:
             self._fallen = asyncio.get_running_loop().create_future()

@@ -191,19 +191,21 @@ class Backoff:
 
     Args:
         dice: gives numbers in [0, 1).
+        last_s: where the cap stops growing.
     """
 
     FIRST_S: Final = 1.0
     LAST_S: Final = 60.0
 
-    def __init__(self, dice: Callable[[], float]) -> None:
+    def __init__(self, dice: Callable[[], float], last_s: float = LAST_S) -> None:
         self._dice = dice
+        self._last_s = last_s
         self._cap_s = self.FIRST_S
 
     def next_s(self) -> float:
-        """The next wait, between 0 and a cap that doubles from 1 to 60 s."""
+        """The next wait, between 0 and a cap that doubles from 1 s on."""
         wait_s = self._dice() * self._cap_s
-        self._cap_s = min(self._cap_s * 2, self.LAST_S)
+        self._cap_s = min(self._cap_s * 2, self._last_s)
         return wait_s
 
     def reset(self) -> None:

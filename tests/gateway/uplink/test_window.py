@@ -158,3 +158,5 @@ def test_backoff_grows_to_a_minute_and_starts_anew():
     backoff.reset()
     assert backoff.next_s() == 1
     assert Backoff(lambda: 0.25).next_s() == 0.25
+    nearer = Backoff(lambda: 1.0, last_s=5.0)
+    assert [nearer.next_s() for _ in range(5)] == [1, 2, 4, 5, 5]
