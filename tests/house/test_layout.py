@@ -67,7 +67,7 @@ def test_a_long_module_or_function_says_why(checkout: Path, modules: list[Path])
             top = "\n".join(lines[function.lineno - 1 : function.lineno + REASON_WITHIN_LINES])
             if length > MOST_FUNCTION_LINES and f"Over {MOST_FUNCTION_LINES} lines because" not in top:
                 long.append(f"{path}:{function.lineno}: {function.name} has {length} lines")
-    assert long == []
+    assert not long, "\n".join(long)
 
 
 def test_every_module_has_its_test(checkout: Path, modules: list[Path]):
@@ -77,7 +77,7 @@ def test_every_module_has_its_test(checkout: Path, modules: list[Path]):
         if not any(fnmatch.fnmatch(path.as_posix(), pattern) for pattern in WITHOUT_OWN_TEST)
         and not (checkout / "tests" / path.parent / f"test_{path.name}").exists()
     ]
-    assert untested == []
+    assert not untested, "\n".join(untested)
 
 
 def test_the_exceptions_to_that_are_still_needed(checkout: Path, modules: list[Path]):
@@ -111,7 +111,7 @@ def test_nothing_is_left_to_do_and_no_path_of_a_developers_machine_is_named(
         for number, line in enumerate((checkout / path).read_text(encoding="utf-8").splitlines(), 1):
             if left.search(line) or machine.search(line):
                 found.append(f"{path}:{number}: {line.strip()}")
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_no_test_mocks(checkout: Path):
@@ -140,7 +140,7 @@ def test_times_carry_their_unit_last(checkout: Path, modules: list[Path]):
             number = isinstance(annotation, ast.Name) and annotation.id == "float"
             if number and name.rsplit("_", 1)[-1] in UNITLESS:
                 unitless.append(f"{path}:{line}: {name}")
-    assert unitless == []
+    assert not unitless, "\n".join(unitless)
 
 
 def test_every_rule_that_ruff_ignores_has_its_reason(checkout: Path):
