@@ -16,11 +16,6 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from buffer.record import Gap, Lane, Record
-from buffer.settings import SpoolSettings
-from buffer.spool import Spool
-from gateway.codec import decode
-from gateway.config import load
 from gateway.receive.store import StoredArrival, arrivals
 from hil.answered import Answered, Window, answered, utc_ns
 from hil.judge import Arrival, Count, Reading, judge
@@ -29,15 +24,10 @@ from hil.readings import (
     Valued,
     percentile,
     readings_of_message,
-    readings_of_scan,
 )
+from hil.recorded import Recorded, alarm_reading, counters_of, recorded
 from hil.site import Site
 
-PAGE_RECORDS: Final = 200
-PAGE_BYTES: Final = 8 << 20
-ALARM: Final = "alarm "
-"""Stands before the alarm's id where a change of an alarm is judged like a reading; its stamp is the change number."""
-SPOOL_QUOTA_BYTES: Final = 1 << 50
 REPLAY_WITHIN_BYTES: Final = 4096
 """``replay`` stands at the beginning of a message; a snapshot's picture is not searched for it."""
 
@@ -164,71 +154,27 @@ class Judgement:
 _BAD: Final = frozenset({"lost", "duplicates", "out_of_order", "backlog", "unknown", "altered"})
 
 
-def judge_site(site: Site, windows: Sequence[Window] = ()) -> Judgement:
+def judge_site(site: Site, windows: Sequence[Window] = (), kept: Recorded | None = None) -> Judgement:
     """Judge a site after ``Site.finish``.
 
     Args:
         site: gateway and receivers have ended.
         windows: times in which answers may be lost by promise; an answer that falls into one is not due.
+        kept: its record, if it has been read already.
     """
     said = answered(site, windows)
-    recorded, alarms = _recorded(site)
-    deliveries = {name: _Recipient(site, name, said, alarms).judge() for name in site.plan.recipients}
+    kept = kept or recorded(site)
+    deliveries = {name: _Recipient(site, name, said, kept.alarms).judge() for name in site.plan.recipients}
     plc_writes = [max(site.recorders[name].breaches, plc.writes_seen) for name, plc in site.plcs.items()]
     return Judgement(
         values_read=len(said.due),
-        values_recorded=len(said.due.keys() & recorded),
+        values_recorded=len(said.due.keys() & kept.readings),
         deliveries=deliveries,
         modbus_writes_seen=sum(plc_writes),
         opcua_write_services_seen=site.opcua.writes_seen if site.opcua else 0,
         reads_seen=sum(recorder.requests.total() for recorder in site.recorders.values())
         + (site.opcua.services.total() if site.opcua else 0),
     )
-
-
-# -- what is recorded ---------------------------------------------------------------------------------
-
-
-def counters_of(site: Site) -> dict[str, str]:
-    """Device -> tag of its answer counter."""
-    return {device.name: device.counter for device in site.plan.modbus}
-
-
-def _recorded(site: Site) -> tuple[set[Reading], dict[Reading, int]]:
-    """Readings in the spool; alarm changes in the spool with their time (UTC nanoseconds)."""
-    config, counters = load(site.configuration), counters_of(site)
-    names = {device.device.name: [point.name for point in device.device.points] for device in config.devices}
-    readings: set[Reading] = set()
-    alarms: dict[Reading, int] = {}
-    settings = SpoolSettings(quota_bytes=SPOOL_QUOTA_BYTES)
-    spool = Spool.open(site.storage / "spool.db", settings, site.plan.recipients, _no_gap)
-    try:
-        for record in _records(spool, "reading"):
-            for scan in decode(record.body).scans:
-                found = readings_of_scan(scan, names[scan.device], counters)
-                readings.update(one.reading for one in found)
-        for record in _records(spool, "alarm"):
-            alarms[_alarm_reading(decode(record.body).header["item"])] = record.created_ns
-    finally:
-        spool.close()
-    return readings, alarms
-
-
-def _records(spool: Spool, lane: Lane) -> list[Record]:
-    found: list[Record] = []
-    from_seq = 1
-    while (batch := spool.read(lane, from_seq, PAGE_RECORDS, PAGE_BYTES)).records:
-        found += batch.records
-        from_seq = batch.next_seq
-    return found
-
-
-def _no_gap(gap: Gap) -> bytes:
-    raise AssertionError(f"judging declared a gap: {gap}")
-
-
-def _alarm_reading(item: Mapping[str, Any]) -> Reading:
-    return Reading(ALARM + item["alarm_id"], item["change_no"])
 
 
 # -- what arrived -------------------------------------------------------------------------------------
@@ -283,7 +229,7 @@ class _Recipient:
             return []
         for item in envelope["items"]:
             self._take_alarm(item, one.received_ns)
-        return [Valued(_alarm_reading(item), np.nan) for item in envelope["items"]]
+        return [Valued(alarm_reading(item), np.nan) for item in envelope["items"]]
 
     def _take_picture(self, payload: bytes) -> None:
         (length,) = struct.unpack_from(">I", payload)
