@@ -12,7 +12,7 @@ TOP_LEVEL = {
 }
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 60
-REASON_WITHIN_LINES = 12
+REASON_WITHIN_LINES = 20
 """How far down the top of a module or function reaches."""
 
 VAGUE_NAMES = {"utils", "util", "common", "manager", "helper", "helpers", "base", "misc"}
@@ -23,12 +23,20 @@ WITHOUT_OWN_TEST = {
     "drivers/kit/contract.py": "protocols only; the driver contract suite is their test",
     "drivers/kit/errors.py": "names of errors; raised and caught in the tests of who raises them",
     "buffer/errors.py": "names of errors; raised and caught in the tests of who raises them",
+    "buffer/settings.py": "bounds and plain types; the spool's and the writer's tests fill and compare them",
+    "gateway/errors.py": "names of errors; raised and caught in the tests of who raises them",
+    "gateway/uplink/message.py": "plain types; the dialect's and the sender's tests fill and compare them",
+    "gateway/uplink/transport.py": "a protocol only; the transports' tests are its test",
     "gateway/plant.py": "plain types; config's and points' tests fill and compare them",
 }
 
 
 def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _excused(top: str, most: int) -> bool:
+    return re.search(rf"(?:Over|Longer than) {most} lines(?:,? because|:) \w", top) is not None
 
 
 def _tree(path: Path) -> ast.Module:
@@ -59,13 +67,13 @@ def test_a_long_module_or_function_says_why(checkout: Path, modules: list[Path])
     for path in modules:
         lines = (checkout / path).read_text(encoding="utf-8").splitlines()
         top = "\n".join(lines[:REASON_WITHIN_LINES])
-        if len(lines) > MOST_LINES and f"Over {MOST_LINES} lines because" not in top:
+        if len(lines) > MOST_LINES and not _excused(top, MOST_LINES):
             long.append(f"{path}: {len(lines)} lines")
         for function in _functions(_tree(checkout / path)):
             assert function.end_lineno is not None
             length = function.end_lineno - function.lineno + 1
             top = "\n".join(lines[function.lineno - 1 : function.lineno + REASON_WITHIN_LINES])
-            if length > MOST_FUNCTION_LINES and f"Over {MOST_FUNCTION_LINES} lines because" not in top:
+            if length > MOST_FUNCTION_LINES and not _excused(top, MOST_FUNCTION_LINES):
                 long.append(f"{path}:{function.lineno}: {function.name} has {length} lines")
     assert not long, "\n".join(long)
 
