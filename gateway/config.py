@@ -138,6 +138,7 @@ class _Reading:
                 snapshot_quota_bytes=storage.snapshot_quota,
                 retention_days=storage.retention_days,
                 flush_s=storage.flush_s,
+                memory_rows=storage.memory_rows,
             ),
             runtime_folder=runtime.folder,
             devices=tuple(

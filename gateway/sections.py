@@ -92,6 +92,7 @@ class StorageSection(Section):
     snapshot_quota: _Bytes = 1 << 30
     retention_days: int = Field(default=90, ge=30, le=36_500)
     flush_s: float = Field(default=1.0, ge=0.1, le=60.0)
+    memory_rows: int = Field(default=600_000, ge=1_000, le=10_000_000)
 
 
 class RuntimeSection(Section):

@@ -46,6 +46,7 @@ def test_a_right_configuration(site: Path) -> None:
     assert (config.site_id, config.gateway_id, config.language) == ("site-1", "gw-1", "zh")
     assert config.storage.folder == site / "state"
     assert (config.storage.quota_bytes, config.storage.flush_s) == (1 << 30, 1.0)
+    assert config.storage.memory_rows == 600_000
     assert config.runtime_folder == site / "run"
     [device] = config.devices
     assert (device.driver, device.device.config_rev, device.device.period_s) == ("modbus", config.rev, 1.0)
@@ -110,6 +111,7 @@ WRONG = [
     ('quota = "1 GiB"', "flush_s = 61", "E-CONFIG-HIGH", "10:1"),
     ('quota = "1 GiB"', "flush_s = nan", "E-CONFIG-TYPE-NUMBER", "10:1"),
     ('quota = "1 GiB"', 'flush_s = "1"', "E-CONFIG-TYPE-NUMBER", "10:1"),
+    ('quota = "1 GiB"', "memory_rows = 999", "E-CONFIG-LOW", "10:1"),
     ('folder = "run"', 'folder = "${HOME}/run"', "E-CONFIG-PATH-VARIABLE", "13:1"),
     ("port = 1502", 'port = "1502"', "E-CONFIG-TYPE-WHOLE", "19:1"),
     ("port = 1502", "port = 0", "E-CONFIG-DRIVER", "19:1"),
