@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU
@@ -43,6 +46,8 @@ ROUNDS_TO_REOPEN: Final = 3
 """After so many rounds in a row with questions but no answer at all the connection is taken for half open."""
 PROBE_SHARE: Final = 0.8
 """A silent unit is asked for this share of the time left before the next scan, so that the scan is not late."""
+TIMEOUTS_PER_S: Final = 100
+"""Timeouts are rounded up to these fractions of a second, so that requests of one slot share a timer."""
 MIN_PROBE_S: Final = 0.02
 """With less time than this a silent unit is not asked."""
 
@@ -138,6 +143,36 @@ def encode_request(block: Block) -> bytes:
     return _FRAMER.buildFrame(request(address=block.start, count=block.count, dev_id=block.unit_id))
 
 
+class Bell:
+    """One timer per instant, for everyone who waits for it: a timer each costs about what half a read does.
+
+    A call cannot be taken back: when it comes it must see whether it still matters.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[float, list[tuple[Callable[..., None], tuple[Any, ...]]]] = {}
+
+    def call_at(self, at_s: float, call: Callable[..., None], *values: Any) -> None:
+        """Call when the running loop's clock shows this; ``call`` must not raise."""
+        calls = self._calls.get(at_s)
+        if calls is None:
+            calls = self._calls[at_s] = []
+            asyncio.get_running_loop().call_at(at_s, self._ring, at_s)
+        calls.append((call, values))
+
+    def _ring(self, at_s: float) -> None:
+        for call, values in self._calls.pop(at_s):
+            call(*values)
+
+
+_BELLS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Bell]] = WeakKeyDictionary()
+
+
+def _bell() -> Bell:
+    """The running loop's."""
+    return _BELLS.setdefault(asyncio.get_running_loop(), Bell())
+
+
 class Link(asyncio.Protocol):
     """One TCP connection, used once: one request at a time.
 
@@ -148,6 +183,7 @@ class Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._bell = _bell()
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._answer: asyncio.Future[bytes | int] | None = None
@@ -177,10 +213,10 @@ class Link(asyncio.Protocol):
         if outcome is not None and answer is not None and not answer.done():
             answer.set_result(outcome)
 
-    def _give_up(self, answer: asyncio.Future[bytes | int], detail: str) -> None:
+    def _give_up(self, answer: asyncio.Future[bytes | int], unit_id: int) -> None:
         if not answer.done():
             self.talk.give_up()
-            answer.set_exception(_SilentError(Cause.COMM, detail))
+            answer.set_exception(_SilentError(Cause.COMM, f"unit {unit_id}: no answer in time"))
 
     def _end(self, error: SourceError) -> None:
         """Use this connection no more."""
@@ -212,12 +248,11 @@ class Link(asyncio.Protocol):
         self.send(self.talk.ask(question))
         answer: asyncio.Future[bytes | int] = self._loop.create_future()
         self._answer = answer
-        detail = f"unit {question.block.unit_id}: no answer in time"
-        timer = self._loop.call_later(timeout_s, self._give_up, answer, detail)
+        late_s = math.ceil((self._loop.time() + timeout_s) * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
+        self._bell.call_at(late_s, self._give_up, answer, question.block.unit_id)
         try:
             outcome = await answer
         finally:
-            timer.cancel()
             self._answer = None
         if isinstance(outcome, int):
             raise _RefusedError(outcome, question.block)
@@ -279,7 +314,7 @@ class ModbusSource:
         """Read for ever and post scans; ends by cancellation only."""
         link: Link | None = None
         dialling: asyncio.Task[Link] | None = None
-        period = period_ns(self._device.period_s)
+        period, bell = period_ns(self._device.period_s), _bell()
         last_ns: int | None = None
         try:
             while True:
@@ -291,7 +326,7 @@ class ModbusSource:
                 due = next_due(time.monotonic_ns(), period, self._device.slot, last_ns)
                 self._counters["overruns"] += due.skipped
                 if link is not None:
-                    await _sleep_until(due.at_s)
+                    await _sleep_until(due.at_s, bell)
                 else:
                     dialling = dialling or asyncio.create_task(self._dial(), name=f"dial {self._device.name}")
                     await asyncio.wait({dialling}, timeout=due.at_s - time.monotonic())
@@ -458,15 +493,11 @@ def _question(block: Block) -> Question:
     return Question(block, encode_request(block)[2:])
 
 
-async def _sleep_until(deadline_s: float) -> None:
+async def _sleep_until(deadline_s: float, bell: Bell) -> None:
     """Sleep until the loop's clock shows exactly this, so that devices of one slot wake in one turn."""
-    loop = asyncio.get_running_loop()
-    waking: asyncio.Future[None] = loop.create_future()
-    timer = loop.call_at(deadline_s, _wake, waking)
-    try:
-        await waking
-    finally:
-        timer.cancel()
+    waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    bell.call_at(deadline_s, _wake, waking)
+    await waking
 
 
 def _wake(waking: asyncio.Future[None]) -> None:

@@ -201,11 +201,12 @@ class Engine:
         return device is not None and len(scan.points) > 0 and int(scan.points[-1]) < len(device.points)
 
     def _judge(self, scans: list[Scan], now: Now) -> list[Scan]:
-        scans = [_without_false_good(scan) for scan in scans]
         rows: Rows = np.concatenate([scan.points + np.intp(self._base[scan.device]) for scan in scans])
         values = np.concatenate([scan.values for scan in scans])
         quality = np.concatenate([scan.quality for scan in scans])
         unusable = is_bad(quality)
+        if not (np.isfinite(values) | unusable).all():
+            return self._judge([_without_false_good(scan) for scan in scans], now)
         if unusable.any():
             usable = ~unusable
             self.values[rows[usable]] = values[usable]

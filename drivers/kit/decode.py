@@ -150,14 +150,13 @@ class Decoder:
             values float64[n], NaN where bad; quality uint8[n], read-only where every row is good.
         """
         assert len(raw) == self.byte_count, "a block's data has another length than was asked for"
-        data = np.frombuffer(raw, dtype=np.uint8)
-        values = np.empty(len(self.points))
-        with np.errstate(all="ignore"):  # a signalling NaN or an overflow is judged below, not warned about
-            for number in self._numbers:
-                values[number.rows] = data[number.index].view(number.dtype).ravel()
-            for bit in self._bits:
-                values[bit.rows] = data[bit.index] >> bit.shift & 1
-            self._scaling.apply(values)
+        if self._may_be_unreal:
+            with np.errstate(
+                all="ignore"
+            ):  # a signalling NaN or an overflow is judged below, not warned about
+                values = self._numbers_of(raw)
+        else:
+            values = self._numbers_of(raw)
         quality = self._good
         if self._may_be_unreal and not (finite := np.isfinite(values)).all():
             quality = np.where(finite, quality, np.uint8(bad(Cause.DEVICE_FAULT)))
@@ -168,6 +167,16 @@ class Decoder:
                 values[self.block_rows[block]] = np.nan
                 quality[self.block_rows[block]] = bad(cause)
         return values, quality
+
+    def _numbers_of(self, raw: bytes) -> ValueArray:
+        data = np.frombuffer(raw, dtype=np.uint8)
+        values = np.empty(len(self.points))
+        for number in self._numbers:
+            values[number.rows] = data[number.index].view(number.dtype).ravel()
+        for bit in self._bits:
+            values[bit.rows] = data[bit.index] >> bit.shift & 1
+        self._scaling.apply(values)
+        return values
 
 
 def compile_plan(points: tuple[Point, ...], unit_id: int, blocks: Sequence[Block]) -> Decoder:
