@@ -104,6 +104,7 @@ async def run_demo(seconds: float, language: str, out: TextIO, *, keep: bool = F
     """
     console = Console(file=out, width=None if out.isatty() else PLAIN_WIDTH)
     begin = time.monotonic()
+    told: list[str] = []
     async with AsyncExitStack() as stack:
         screen: Screen = PlainLines(out, language)
         if out.isatty():
@@ -112,7 +113,8 @@ async def run_demo(seconds: float, language: str, out: TextIO, *, keep: bool = F
 
         def tell(event: str, **facts: Any) -> None:
             text = TOLD[event][0 if language == "zh" else 1].format(**facts)
-            screen.tell(f"{time.monotonic() - begin:5.1f} s  {text}")
+            told.append(f"{time.monotonic() - begin:5.1f} s  {text}")
+            screen.tell(told[-1])
 
         tell("starting")
         farm = Farm(language)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -25,8 +26,8 @@ from hil.broker import Broker
 from hil.camera_sim import CameraSim
 from hil.configuration import Table, write_configuration
 from hil.modbus_plc import ModbusPlc, Unit
-from hil.opcua_plc import OpcuaPlc
-from hil.pki import opcua_application
+from hil.opcua_plc import APPLICATION_URI, OpcuaPlc
+from hil.pki import LOOPBACK, opcua_application
 from hil.processes import STOP_TIMEOUT_S
 from hil.program import Program, ProgramError, command
 from hil.recorder import Recorder
@@ -102,7 +103,7 @@ class Site:
         return self.plan.storage_folder or self.folder / "data"
 
     @property
-    def socket(self) -> Path:
+    def control(self) -> Path:
         """The control socket."""
         return self.folder / "run" / SOCKET_NAME
 
@@ -151,8 +152,9 @@ class Site:
             self.cameras[view.name] = await stack.enter_async_context(camera)
         if self.plan.opcua is not None:
             pki = self.folder / "opcua"
-            client = opcua_application(pki, "gateway", CLIENT_URI)
-            own = opcua_application(pki, "plc", "urn:plantgate:hil:plc")
+            hosts = (*LOOPBACK, socket.gethostname())
+            client = opcua_application(pki, "gateway", CLIENT_URI, hosts=hosts)
+            own = opcua_application(pki, "plc", APPLICATION_URI, hosts=hosts)
             plc_ua = OpcuaPlc(
                 own, [client.fingerprint], gas=self.plan.opcua.gas, contacts=self.plan.opcua.contacts
             )
@@ -200,7 +202,7 @@ class Site:
             ("[site]", {"id": plan.site_id, "points": "points.csv"}),
             ("[gateway]", {"id": plan.gateway_id, "language": plan.language}),
             ("[storage]", {"folder": self.storage, "flush_s": plan.flush_s, **plan.storage_settings}),
-            ("[runtime]", {"folder": self.socket.parent}),
+            ("[runtime]", {"folder": self.control.parent}),
         ]
         tables += [("[[device]]", self._modbus_table(device)) for device in plan.modbus]
         if plan.opcua is not None:
@@ -290,7 +292,7 @@ class Site:
         Raises:
             UserFacingError: it does not run, or does not answer.
         """
-        data: dict[str, Any] = await asyncio.to_thread(ask, self.socket, {"op": "status", "points": points})
+        data: dict[str, Any] = await asyncio.to_thread(ask, self.control, {"op": "status", "points": points})
         return data
 
     async def reboot(self, device: str, down_s: float) -> None:

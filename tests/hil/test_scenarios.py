@@ -1,0 +1,55 @@
+"""The frame of the scenarios, and the one that everything else stands on."""
+
+import json
+import subprocess
+
+import pytest
+
+from gateway.cli import main
+from hil import scenarios
+from hil.program import command
+
+
+def test_every_scenario_has_a_name_a_summary_and_can_be_run():
+    found = [scenarios.load(name) for name in scenarios.names()]
+    assert "smoke" in [one.name for one in found]
+    for one in found:
+        assert one.summary.endswith((".", "。")), one.name
+        assert "_" not in one.name
+        assert callable(one.run)
+
+
+def test_the_list_is_data(capsys):
+    assert main(["bench", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in listed] == scenarios.names()
+
+
+def test_an_unknown_scenario_is_a_usage_error_that_names_the_known(capsys):
+    assert main(["bench", "run", "smok", "--lang", "en"]) == 2
+    assert "smoke" in capsys.readouterr().err
+
+
+def test_a_scenario_that_breaks_is_a_failed_verdict(monkeypatch, capsys):
+    async def run(*, long):
+        raise RuntimeError(f"broken, long={long}")
+
+    monkeypatch.setattr(scenarios, "load", lambda name: scenarios.Scenario(name, "", run))
+    assert main(["bench", "run", "smoke", "--long", "--json"]) == 1
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures == {"scenario": "smoke", "verdict": "fail", "error": "RuntimeError: broken, long=True"}
+
+
+@pytest.mark.scenario
+def test_smoke():
+    ended = subprocess.run(
+        [command(), "bench", "run", "smoke", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    figures = json.loads(ended.stdout.splitlines()[-1])
+    assert ended.returncode == 0, figures
+    assert figures["verdict"] == "pass"
+    assert figures["values_recorded"] == figures["values_read"] > 0
