@@ -30,7 +30,14 @@ def check(args: argparse.Namespace) -> int:
         told = [{"code": m.code, "place": m.place, "cause": m.cause, "remedy": m.remedy} for m in mistakes]
         give_json({"ok": not mistakes, "errors": told, **found})
     else:
-        print("\n".join(_lines(found, args.language)))
+        lines = _lines(found, args.language)
+        if mistakes:
+            zh, en = (
+                f"但证书或密钥有 {len(mistakes)} 处错误，见上。",
+                f"But {len(mistakes)} certificates or keys are wrong.",
+            )
+            lines.append(zh if args.language == "zh" else en)
+        print("\n".join(lines))
     return Exit.ENVIRONMENT if mistakes else Exit.OK
 
 
@@ -72,9 +79,9 @@ def _count(limits: Limits) -> int:
 def _lines(found: dict[str, Any], language: str) -> list[str]:
     zh = language == "zh"
     lines = [
-        f"配置正确：站点 {found['site_id']}，网关 {found['gateway_id']}，版本 {found['config_rev']}"
+        f"配置文件正确：站点 {found['site_id']}，网关 {found['gateway_id']}，版本 {found['config_rev']}"
         if zh
-        else f"The configuration is right: site {found['site_id']}, gateway {found['gateway_id']}, "
+        else f"The files are right: site {found['site_id']}, gateway {found['gateway_id']}, "
         f"revision {found['config_rev']}",
         f"点 {found['points']} 个，限值 {found['limits']} 个"
         if zh

@@ -79,15 +79,15 @@ def test_help_names_the_commands_in_both_languages() -> None:
 def test_check_of_a_right_configuration(site: Path) -> None:
     ended = plantgate("check", *on(site))
     assert ended.returncode == Exit.OK, ended.stderr
-    assert "配置正确：站点 site-1" in ended.stdout
+    assert "配置文件正确：站点 site-1" in ended.stdout
     assert "没有限值的点（1）：XS-101" in ended.stdout
     assert "在 province 没有指标编码的点（1）：XS-101" in ended.stdout
 
 
 def test_check_speaks_the_configurations_language(site: Path) -> None:
     swap(site, 'language = "zh"', 'language = "en"')
-    assert "The configuration is right: site site-1" in plantgate("check", *on(site)).stdout
-    assert "配置正确" in plantgate("check", *on(site), "--lang", "zh").stdout
+    assert "The files are right: site site-1" in plantgate("check", *on(site)).stdout
+    assert "配置文件正确" in plantgate("check", *on(site), "--lang", "zh").stdout
 
 
 def test_check_as_json(site: Path) -> None:
@@ -123,6 +123,7 @@ def test_a_missing_key_file_is_7(site: Path) -> None:
     ended = plantgate("check", *on(site))
     assert ended.returncode == Exit.ENVIRONMENT
     assert ended.stderr.startswith(f"E-CERT-MISSING {site}/pki/gw.key")
+    assert "但证书或密钥有 1 处错误" in ended.stdout
 
 
 def test_run_with_a_wrong_configuration_is_3(site: Path) -> None:
