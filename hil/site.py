@@ -38,7 +38,8 @@ READY_POLL_S: Final = 0.05
 DRAIN_TIMEOUT_S: Final = 60.0
 """A back-off grown during an outage may last half a minute after it."""
 DRAIN_POLL_S: Final = 0.2
-FLUSH_MARGIN_S: Final = 0.5
+FLUSHES: Final = 3
+FLUSH_MARGIN_S: Final = 1.0
 QUIET_S: Final = 0.1
 """A PLC that answered nothing for so long has no answer on the road."""
 QUIET_TRIES: Final = 50
@@ -322,17 +323,25 @@ class Site:
         """
         self.cut_ns = time.monotonic_ns()
         end = time.monotonic() + timeout_s
-        await asyncio.sleep(self.plan.flush_s + FLUSH_MARGIN_S)
-        open_names = set(self.plan.recipients)
-        while open_names and time.monotonic() < end:
+        await self._until_flushed()
+        waiting = set(self.plan.recipients)
+        while waiting and time.monotonic() < end:
             for recipient in (await self.status())["recipients"]:
-                self.backlog[recipient["name"]] = recipient["backlog_records"]
-                if recipient["backlog_records"] == 0:
-                    open_names.discard(recipient["name"])
+                name = recipient["name"]
+                # New readings may wait by the next look; what was drained once is drained.
+                if name in waiting:
+                    self.backlog[name] = recipient["backlog_records"]
+            waiting = {name for name in waiting if self.backlog[name]}
             await asyncio.sleep(DRAIN_POLL_S)
-        # New readings may wait already; what was drained once is drained.
-        for name in set(self.plan.recipients) - open_names:
-            self.backlog[name] = 0
+
+    async def _until_flushed(self) -> None:
+        """Two flushes on: the first may have begun before now. Bounded, for a site that reads nothing has none."""
+        end = time.monotonic() + FLUSHES * self.plan.flush_s + FLUSH_MARGIN_S
+        head = (await self.status())["spool"]["heads"]["reading"]
+        while time.monotonic() < end:
+            await asyncio.sleep(DRAIN_POLL_S)
+            if (await self.status())["spool"]["heads"]["reading"] >= head + 2:
+                return
 
     async def finish(self) -> None:
         """Drain unless that is done, stop gateway and receivers, so that everything on disk can be judged.
