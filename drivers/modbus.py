@@ -20,7 +20,8 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pymodbus.framer import FramerSocket
@@ -144,25 +145,36 @@ def encode_request(block: Block) -> bytes:
 
 
 class Bell:
-    """One timer per instant, for everyone who waits for it: a timer each costs about what half a read does.
-
-    A call cannot be taken back: when it comes it must see whether it still matters.
-    """
+    """One timer per instant, for everyone who waits for it: timers of their own cost about half a read."""
 
     def __init__(self) -> None:
-        self._calls: dict[float, list[tuple[Callable[..., None], tuple[Any, ...]]]] = {}
+        self._waiting: dict[float, _Instant] = {}
 
-    def call_at(self, at_s: float, call: Callable[..., None], *values: Any) -> None:
+    def call_at(self, at_s: float, key: object, call: Callable[[], None]) -> None:
         """Call when the running loop's clock shows this; ``call`` must not raise."""
-        calls = self._calls.get(at_s)
-        if calls is None:
-            calls = self._calls[at_s] = []
-            asyncio.get_running_loop().call_at(at_s, self._ring, at_s)
-        calls.append((call, values))
+        instant = self._waiting.get(at_s)
+        if instant is None:
+            timer = asyncio.get_running_loop().call_at(at_s, self._ring, at_s)
+            instant = self._waiting[at_s] = _Instant(timer, {})
+        instant.calls[key] = call
+
+    def take_back(self, at_s: float, key: object) -> None:
+        """Do not call any more, if it has not been."""
+        instant = self._waiting.get(at_s)
+        if instant is not None:
+            instant.calls.pop(key, None)
+            if not instant.calls:
+                instant.timer.cancel()
+                del self._waiting[at_s]
 
     def _ring(self, at_s: float) -> None:
-        for call, values in self._calls.pop(at_s):
-            call(*values)
+        for call in self._waiting.pop(at_s).calls.values():
+            call()
+
+
+class _Instant(NamedTuple):
+    timer: asyncio.TimerHandle
+    calls: dict[object, Callable[[], None]]
 
 
 _BELLS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Bell]] = WeakKeyDictionary()
@@ -249,10 +261,11 @@ class Link(asyncio.Protocol):
         answer: asyncio.Future[bytes | int] = self._loop.create_future()
         self._answer = answer
         late_s = math.ceil((self._loop.time() + timeout_s) * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
-        self._bell.call_at(late_s, self._give_up, answer, question.block.unit_id)
+        self._bell.call_at(late_s, answer, partial(self._give_up, answer, question.block.unit_id))
         try:
             outcome = await answer
         finally:
+            self._bell.take_back(late_s, answer)
             self._answer = None
         if isinstance(outcome, int):
             raise _RefusedError(outcome, question.block)
@@ -496,8 +509,11 @@ def _question(block: Block) -> Question:
 async def _sleep_until(deadline_s: float, bell: Bell) -> None:
     """Sleep until the loop's clock shows exactly this, so that devices of one slot wake in one turn."""
     waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    bell.call_at(deadline_s, _wake, waking)
-    await waking
+    bell.call_at(deadline_s, waking, partial(_wake, waking))
+    try:
+        await waking
+    finally:
+        bell.take_back(deadline_s, waking)
 
 
 def _wake(waking: asyncio.Future[None]) -> None:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -36,8 +37,11 @@ _LOWEST_FIRST: Final = {
 ABCD names the bytes as they arrive, A the highest of the value."""
 _EXACT: Final = 2**53
 _RAW_BITS: Final = 32
+MEMO_SCALINGS: Final = 1_024
+"""A plant knows few scales, and each is worked out in fractions."""
 
 
+@lru_cache(maxsize=MEMO_SCALINGS)
 def scaling(scale: float, offset: float) -> tuple[float, float, float]:
     """(a, b, d) so that ``(raw * a + b) / d`` is ``raw * scale + offset``, exact where decimals allow it.
 
