@@ -1,8 +1,13 @@
-"""A disk of our own, to count what is really written: an ext4 image on a loop device. Touches mounts; needs root."""
+"""A disk of our own: an ext4 image on a loop device. Counts what is written, hangs, goes and comes back on command.
+
+Touches mounts; needs root.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +22,13 @@ _SECTORS_WRITTEN: Final = 6
 IMAGE_BYTES: Final = 1 << 30
 UNMOUNT_TIMEOUT_S: Final = 10.0
 UNMOUNT_POLL_S: Final = 0.1
+
+# linux/fs.h: _IOWR('X', 119, int) and 120.
+FIFREEZE: Final = 0xC0045877
+FITHAW: Final = 0xC0045878
+# fs/ext4/ext4.h: _IOR('X', 125, __u32); without flushing the log, as when the power goes.
+EXT4_IOC_SHUTDOWN: Final = 0x8004587D
+NO_LOG_FLUSH: Final = struct.pack("I", 2)
 
 
 class LoopDiskError(RuntimeError):
@@ -45,6 +57,7 @@ class LoopDisk:
         self._image = folder / "disk.img"
         self._size_bytes = size_bytes
         self._device = ""
+        self._frozen = False
 
     def __enter__(self) -> Self:
         """Make it.
@@ -61,7 +74,7 @@ class LoopDisk:
             _run(find_tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", "-E", now, str(self._image))
             self._device = _run(find_tool("losetup", "mount"), "--find", "--show", str(self._image)).strip()
             self.mount.mkdir()
-            _run(find_tool("mount", "mount"), self._device, str(self.mount))
+            self._mount()
         except BaseException:
             self._give_back()
             raise
@@ -78,7 +91,42 @@ class LoopDisk:
         fields = Path("/sys/block", Path(self._device).name, "stat").read_text(encoding="ascii").split()
         return int(fields[_SECTORS_WRITTEN]) * SECTOR_BYTES
 
-    def _give_back(self) -> None:
+    def freeze(self) -> None:
+        """From now on whoever writes waits, uninterruptibly, until ``thaw``: a disk that hangs."""
+        self._control(FIFREEZE, b"")
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """Let those who wait go on; nothing happens where it is not frozen."""
+        if self._frozen:
+            self._control(FITHAW, b"")
+            self._frozen = False
+
+    def tear_away(self) -> None:
+        """The disk is gone: whatever was not flushed is lost, every call fails until ``plug_in``."""
+        self._control(EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH)
+        self.thaw()
+
+    def plug_in(self) -> None:
+        """The same disk is back, its journal replayed.
+
+        Raises:
+            LoopDiskError: somebody still holds a file of it.
+        """
+        self._unmount()
+        self._mount()
+
+    def _control(self, request: int, argument: bytes) -> None:
+        top = os.open(self.mount, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(top, request, argument)
+        finally:
+            os.close(top)
+
+    def _mount(self) -> None:
+        _run(find_tool("mount", "mount"), self._device, str(self.mount))
+
+    def _unmount(self) -> None:
         end = time.monotonic() + UNMOUNT_TIMEOUT_S
         while self.mount.is_mount():
             try:
@@ -87,6 +135,10 @@ class LoopDisk:
                 if time.monotonic() > end:
                     raise
                 time.sleep(UNMOUNT_POLL_S)  # a process that was just killed still lets go
+
+    def _give_back(self) -> None:
+        self.thaw()
+        self._unmount()
         if self._device:
             _run(find_tool("losetup", "mount"), "--detach", self._device)
             self._device = ""

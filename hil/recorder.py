@@ -7,6 +7,7 @@ crossed the wire and not what a simulator says it saw. It can also delay, swallo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from types import TracebackType
 from typing import Final, Self
@@ -128,7 +129,8 @@ class Recorder:
             for side in (writer, far_writer):
                 if side is not None:
                     side.transport.abort()
-            await asyncio.gather(*directions, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):  # as above, if it comes while we leave anyway
+                await asyncio.gather(*directions, return_exceptions=True)
             del self._links[task]
 
     async def _forward(
