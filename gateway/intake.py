@@ -242,12 +242,15 @@ class Intake:
 
     def _disk_fell(self, state: str, cause: str, waiting: Waiting) -> None:
         now = self._clock.now()
-        if self.outage is None:
+        fresh = self.outage is None
+        if fresh:
             log.error("disk %s: %s; alarms go on from memory, not durable", state, cause)
-            self.outage = DiskOutage(state, cause, now.utc_ns)
+        since_ns = now.utc_ns if self.outage is None else self.outage.since_ns
+        self.outage = DiskOutage(state, cause, since_ns)
+        # What came while the commit hung unnoticed waits behind it and must not wait for the disk either.
+        self._send_volatile((*waiting.changes, *self._pending.changes), now)
+        if fresh:
             self.decide(self.engine.condition("disk", cause, now), now)
-        self.outage.state, self.outage.cause = state, cause
-        self._send_volatile(waiting.changes, now)
 
     def _disk_back(self, waiting: Waiting) -> None:
         assert self.outage is not None
@@ -259,7 +262,7 @@ class Intake:
             "to": rfc3339(now.utc_ns),
             "cause": outage.cause,
             "alarm_changes_sent_from_memory": self._sent_volatile,
-            "scans_given_up": 0 if waiting.gap is None else waiting.gap.dropped,
+            "scans_given_up": sum(gap.dropped for gap in (waiting.gap, self._pending.gap) if gap is not None),
         }
         self._sent_volatile = 0
         self.journal("disk_outage", item)

@@ -73,6 +73,16 @@ class Pending:
         """Something waits that must not wait for the flush."""
         return bool(self._changes or self._drafts)
 
+    @property
+    def changes(self) -> tuple[AlarmChanged, ...]:
+        """Alarm changes waiting, oldest first."""
+        return tuple(self._changes.values())
+
+    @property
+    def gap(self) -> Gap | None:
+        """The hole that the next append declares."""
+        return self._gap
+
     def add_scans(self, scans: tuple[Scan, ...], cause: str = "disk") -> None:
         """Readings to record; the oldest go beyond the bound, and the gap grows by them."""
         self._scans.extend(scans)
