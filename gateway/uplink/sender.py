@@ -152,8 +152,12 @@ class Sender:
 
     async def run(self) -> None:
         """Serve the recipient until cancelled."""
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
         while True:
             wait_s = await self._one_connection()
+            if task.cancelling():
+                raise asyncio.CancelledError  # the connection failed while leaving and covered it up
             self._retry_at_s = self._loop.time() + wait_s
             await self._measure(wait_s)
             await asyncio.sleep(max(0.0, self._retry_at_s - self._loop.time()))
