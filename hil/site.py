@@ -296,6 +296,14 @@ class Site:
         data: dict[str, Any] = await asyncio.to_thread(ask, self.control, {"op": "status", "points": points})
         return data
 
+    async def acknowledge(self, alarm_id: str, note: str) -> None:
+        """An operator has seen an alarm and says so over the control socket.
+
+        Raises:
+            UserFacingError: the gateway does not run, or no live alarm has this id.
+        """
+        await asyncio.to_thread(ask, self.control, {"op": "ack", "alarm_id": alarm_id, "note": note})
+
     async def reboot(self, device: str, down_s: float) -> None:
         """A Modbus PLC restarts, between two answers: one on the road would be lost by the bench's own hand."""
         plc = self.plcs[device]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from hil.farm import GAS, LEVEL_HH, TANK_PLC, Farm
+from hil.farm import GAS, LEVEL_HH, TANK_PLC, Farm, tag_of
 from hil.site import Site
 
 AWAY: Final = "province"
@@ -32,6 +32,8 @@ DETECTOR: Final = 1
 CONTACT: Final = 2
 FULL_ENOUGH: Final = LEVEL_HH + 2.0
 POLL_S: Final = 0.1
+NOTE: Final = "现场已处理 / seen to on site"
+SEEN_TIMEOUT_S: Final = 5.0
 CALM_TIMEOUT_S: Final = 20.0
 CATCH_UP_TIMEOUT_S: Final = 60.0
 """The back-off that an outage lets grow comes on top of its end."""
@@ -53,6 +55,7 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "{tank} 号罐 {level:.1f} %，阀门关上，开泵降液位",
         "tank {tank} at {level:.1f} %: valve shut, pumping down",
     ),
+    "acknowledged": ("操作员确认了 {tag} 的报警", "an operator acknowledges the alarm of {tag}"),
     "leak": ("装车台 {tag} 附近泄漏，浓度上升", "a leak near {tag} at the loading bay, gas rises"),
     "leak_over": ("泄漏已堵住", "the leak is stopped"),
     "broker_down": (
@@ -129,6 +132,17 @@ class Story:
             await asyncio.sleep(POLL_S)
         farm.plant.stop(farm.tank)
         self._tell("freed", tank=farm.tank + 1, level=farm.level())
+        await self._acknowledge(tag_of(farm.tank, 0), "HH")
+
+    async def _acknowledge(self, tag: str, level: str) -> None:
+        end = time.monotonic() + SEEN_TIMEOUT_S
+        while time.monotonic() < end:
+            for alarm in (await self._site.status())["alarms"]:
+                if alarm["point_id"] == tag and alarm["level"]["worst"] == level:
+                    await self._site.acknowledge(alarm["alarm_id"], NOTE)
+                    self._tell("acknowledged", tag=tag)
+                    return
+            await asyncio.sleep(POLL_S)
 
     async def _leak(self) -> None:
         await self._until(LEAK_AT)
