@@ -15,11 +15,12 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from buffer.errors import SpoolBusyError, SpoolError, SpoolNewerError
+from buffer.errors import SpoolError
 from buffer.files import SnapshotFiles
 from buffer.record import Draft, Gap, Lane, Record, leaf_hash
 from buffer.settings import LaneState, SpoolSettings
@@ -28,6 +29,7 @@ from drivers.kit.contract import Source
 from gateway import config as configuration
 from gateway.alarm.life import Alarm, AlarmChanged, restore
 from gateway.beginning import start_entries
+from gateway.certificates import certificate_mistakes
 from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer
@@ -42,6 +44,7 @@ from gateway.pending import Pending, gap_item
 from gateway.pictures import Watcher
 from gateway.plant import Config
 from gateway.pointlists import PointLists
+from gateway.spooling import spool_settings, spool_trouble
 from gateway.status import alarms_view, endurance_s, identity_view, points_view, sources_view, spool_view
 from gateway.supervise import Supervisor
 from gateway.uplink.message import Context
@@ -59,10 +62,6 @@ STALE_PERIODS: Final = 5
 
 STALE_MARGIN_S: Final = 5.0
 """On top of that, for drivers that are just reconnecting."""
-
-RESERVE_BYTES: Final = 256 << 20
-RESERVE_PART: Final = 8
-"""Kept back for alarms and journal: so much, but of a small quota only this part."""
 
 RECIPIENT_SILENT_S: Final = 60.0
 """A recipient that acknowledged nothing for so long while something waits is an alarm."""
@@ -171,17 +170,13 @@ class House:
 
     async def _open_spool(self, stack: AsyncExitStack) -> Opened:
         storage = self._config.storage
-        self._settings = SpoolSettings(
-            quota_bytes=storage.quota_bytes,
-            reserve_bytes=min(RESERVE_BYTES, storage.quota_bytes // RESERVE_PART),
-            retention_s=storage.retention_days * 86_400.0,
-        )
+        self._settings = spool_settings(storage)
         recipients = tuple(recipient.name for recipient in self._config.recipients)
         self._spool = SpoolWriter(storage.folder / "spool.db", self._settings, recipients, self._gap_body)
         try:
             opened = await self._spool.start()
         except SpoolError as e:
-            raise _spool_trouble(e, storage.folder) from e
+            raise spool_trouble(e, storage.folder) from e
         stack.push_async_callback(self._spool.close)
         self._spool_id = opened.spool_id
         self._lanes_at_start = self._spool.stats().lanes
@@ -232,6 +227,10 @@ class House:
         for alarm in list(self._intake.engine.alarms.values()):
             if alarm.type == "gateway" and alarm.active:
                 self._intake.condition(alarm.source, "")  # what is still wrong will say so again
+        for mistake in certificate_mistakes(self._config, datetime.now(UTC)):
+            # One line that cannot be trusted must not silence the siren: it stands as an alarm instead.
+            log.error("%s", mistake)
+            self._intake.condition(f"certificate/{mistake.place}", mistake.line(self._config.language))
         for entry in start_entries(self._config, opened, self._started, version("plantgate"), boot_id()):
             self._intake.journal(entry.kind, entry.item, entry.state)
 
@@ -379,15 +378,6 @@ class House:
 
     def _close_outputs(self) -> None:
         self.hanging += [output.name for output in self._outputs if not output.close()]
-
-
-def _spool_trouble(error: SpoolError, folder: Path) -> UserFacingError:
-    """What a technician has to do so that the spool opens."""
-    if isinstance(error, SpoolNewerError):
-        return said("E-SPOOL-NEWER", str(folder))
-    if isinstance(error, SpoolBusyError):
-        return said("E-STORAGE-BUSY", str(folder))
-    return said("E-STORAGE-FOLDER", str(folder), message=str(error))
 
 
 def _driver(name: str) -> Any:

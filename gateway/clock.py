@@ -16,6 +16,12 @@ _STA_UNSYNC: Final = 0x0040
 _TIME_ERROR: Final = 5
 
 
+TIMESYNC_MARK: Final = Path("/run/systemd/timesync/synchronized")
+"""systemd-timesyncd touches it at each synchronisation (systemd-timesyncd.service(8))."""
+
+MARK_FRESH_NS: Final = 2 * 2048 * 10**9
+"""timesyncd asks at least every 2048 s; a mark older than two of these is a server that no longer answers."""
+
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -43,7 +49,8 @@ class SystemClock:
 
     REFRESH_NS: Final = 5_000_000_000
 
-    def __init__(self) -> None:
+    def __init__(self, mark: Path = TIMESYNC_MARK) -> None:
+        self._mark = mark
         self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
         self._state = UNSYNCHRONISED
         self._asked_ns = -self.REFRESH_NS
@@ -61,10 +68,23 @@ class SystemClock:
     def _ask(self, utc_ns: int) -> ClockState:
         timex = _Timex()
         verdict = self._adjtimex(ctypes.byref(timex))
-        if utc_ns < EARLIEST_TRUSTED_NS or verdict < 0:
+        if utc_ns < EARLIEST_TRUSTED_NS:
             return UNSYNCHRONISED
-        error_ms = timex.maxerror / 1000
-        if verdict != _TIME_ERROR and not timex.status & _STA_UNSYNC:
-            self._ever_synchronised = True
+        if verdict < 0:
+            # The hardened unit may not even ask the kernel (ProtectClock=); timesyncd leaves a mark instead.
+            synchronised, error_ms = self._marked(utc_ns), None
+        else:
+            synchronised = verdict != _TIME_ERROR and not timex.status & _STA_UNSYNC
+            error_ms = timex.maxerror / 1000
+        self._ever_synchronised |= synchronised
+        if synchronised:
             return ClockState("synchronised", error_ms)
         return ClockState("holdover", error_ms) if self._ever_synchronised else UNSYNCHRONISED
+
+    def _marked(self, utc_ns: int) -> bool:
+        try:
+            touched_ns = self._mark.stat().st_mtime_ns
+        except OSError:
+            return False
+        self._ever_synchronised = True
+        return abs(utc_ns - touched_ns) < MARK_FRESH_NS

@@ -1,5 +1,7 @@
 """Scans in, decisions out. Pure: every decision is a function of its arguments, ``now`` among them.
 
+Over 400 lines because it is one class over one set of columns; the alarm's life and the limits are beside it.
+
 Judges whole columns; Python objects appear only where something changes. Rules, in their order of weight:
 
 1. A bad value neither raises nor clears a process limit: the alarm keeps its state.
@@ -131,6 +133,11 @@ class Engine:
     def points(self) -> tuple[PointConfig, ...]:
         """Every point; the rows of the columns."""
         return self._points
+
+    @property
+    def devices_and_points(self) -> list[tuple[str, PointConfig]]:
+        """The same with the name of each point's device."""
+        return [(name, point) for name, device in self._devices.items() for point in device.points]
 
     @property
     def next_deadline(self) -> int | None:

@@ -43,8 +43,8 @@ class UserFacingError(Exception):
     def line(self, language: str) -> str:
         """One line for people: ``CODE place: cause remedy``."""
         place = f" {self.place}" if self.place else ""
-        separator = "：" if language == "zh" else ": "
-        return f"{self.code}{place}{separator}{self.cause[language]}{'' if language == 'zh' else ' '}{self.remedy[language]}"
+        opening, gap = (f"{self.code}{place}：", "") if language == "zh" else (f"{self.code}{place}: ", " ")
+        return f"{opening}{self.cause[language]}{gap}{self.remedy[language]}"
 
 
 class UserFileErrors(Exception):  # noqa: N818 - it is several errors, all at once

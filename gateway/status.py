@@ -86,7 +86,7 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
         if alarm.active and alarm.type in PROCESS:
             levels[alarm.point_id] = alarm.level_current
     view = []
-    for row, point in enumerate(engine.points):
+    for row, (device, point) in enumerate(engine.devices_and_points):
         value, quality, taken_ns = (
             float(engine.values[row]),
             int(engine.quality[row]),
@@ -96,6 +96,7 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
             {
                 "name": point.point.name,
                 "description": point.description,
+                "device": device,
                 "unit": point.unit,
                 "value": None if np.isnan(value) else value,
                 "quality": status_of(quality).name.lower(),

@@ -1,6 +1,7 @@
 import time
 
-from gateway.clock import SystemClock, boot_id
+from gateway.clock import MARK_FRESH_NS, SystemClock, boot_id
+from gateway.instant import ClockState
 
 
 def test_the_clock_says_both_times_and_a_state_of_the_closed_list():
@@ -19,3 +20,14 @@ def test_a_clock_that_was_never_set_is_not_trusted():
 def test_the_boot_has_one_name():
     assert len(boot_id()) == 36
     assert boot_id() == boot_id()
+
+
+def test_where_the_kernel_may_not_be_asked_timesyncds_mark_tells(tmp_path):
+    mark = tmp_path / "synchronized"
+    clock = SystemClock(mark)
+    clock._adjtimex = lambda timex: -1
+    now_ns = time.time_ns()
+    assert clock._ask(now_ns).state == "unsynchronised"
+    mark.touch()
+    assert clock._ask(now_ns) == ClockState("synchronised", None)
+    assert clock._ask(now_ns + MARK_FRESH_NS + 10**9).state == "holdover"
