@@ -22,7 +22,7 @@ PATIENCE_S = 30.0
 STOP_S = 1.0
 """What the contract promises."""
 
-FAR_END = ("/tests/", "/asyncua/server/", "/pymodbus/")
+FAR_END = ("/tests/", "_accept_connection2", "/asyncua/server/", "/pymodbus/")
 """Files whose tasks are the peer's, living in the same loop."""
 
 MakeSource = Callable[[Post], Source]
@@ -104,6 +104,7 @@ class Catch:
     def __init__(self) -> None:
         self.scans: list[Scan] = []
         self._news = asyncio.Event()
+        self._seen = 0
 
     def post(self, scan: Scan) -> None:
         assert (np.diff(scan.points.astype(int)) > 0).all(), "points are strictly rising"
@@ -113,12 +114,11 @@ class Catch:
         self._news.set()
 
     async def until(self, wanted: Callable[[Scan], bool]) -> Scan:
-        """The next scan from now on that is wanted."""
-        seen = len(self.scans)
+        """The next wanted scan behind the one that the last call gave."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                for scan in self.scans[seen:]:
-                    seen += 1
+                for scan in self.scans[self._seen :]:
+                    self._seen += 1
                     if wanted(scan):
                         return scan
                 self._news.clear()
@@ -146,7 +146,7 @@ def open_sockets() -> set[str]:
 async def sockets_gone(before: set[str]) -> None:
     """Wait until no socket is open that was not: the far end in this process needs a moment to see the end."""
     async with asyncio.timeout(PATIENCE_S):
-        while open_sockets() - before:  # noqa: ASYNC110 - the kernel has no event for it
+        while open_sockets() - before:
             await asyncio.sleep(0.01)
 
 
