@@ -23,8 +23,8 @@ from typing import Any, Final
 from buffer.errors import SpoolError
 from buffer.files import SnapshotFiles
 from buffer.record import Draft, Gap, Lane, Record, leaf_hash
-from buffer.settings import LaneState, SpoolSettings
-from buffer.writer import Opened, SpoolWriter
+from buffer.settings import LaneState, Opened, SpoolSettings
+from buffer.writer import SpoolWriter
 from drivers.kit.contract import Source
 from gateway import config as configuration
 from gateway.alarm.life import Alarm, AlarmChanged, restore

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from buffer.record import Gap
-from buffer.writer import Opened
+from buffer.settings import Opened
 from gateway.instant import Now, rfc3339
 from gateway.pending import gap_item
 from gateway.plant import Config

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from buffer.errors import DiskError, QueueFullError, SpoolFullError
@@ -25,7 +24,7 @@ from gateway.codec import encode_item
 from gateway.engine import Capture, Engine, Outcome
 from gateway.instant import Now, rfc3339
 from gateway.outputs import Output
-from gateway.pending import Pending, Waiting, append_of, without_readings
+from gateway.pending import DiskOutage, Pending, Waiting, append_of, without_readings
 
 GATHER_S: Final = 0.002
 """Answers that arrive together are judged together; an alarm waits at most this long for its neighbours."""
@@ -59,15 +58,6 @@ class Recipients(Protocol):
 
     def recovered(self, seqs: dict[int, int]) -> None:
         """Numbers of volatile changes -> seq of the alarm records they have become."""
-
-
-@dataclass(slots=True)
-class DiskOutage:
-    """The disk's fall, while it lasts."""
-
-    state: str
-    cause: str
-    since_ns: int
 
 
 class Intake:

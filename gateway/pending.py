@@ -36,6 +36,15 @@ def gap_item(gap: Gap) -> dict[str, object]:
     }
 
 
+@dataclass(slots=True)
+class DiskOutage:
+    """The disk's fall, while it lasts."""
+
+    state: str
+    cause: str
+    since_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What one append took from the pending things, so that a failed append can put it back."""

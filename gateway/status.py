@@ -9,13 +9,12 @@ from typing import Any, Final
 import numpy as np
 
 from buffer.record import LANES, Lane
-from buffer.settings import LaneState
-from buffer.writer import SpoolStats
+from buffer.settings import LaneState, SpoolStats
 from drivers.kit.contract import SourceState
 from drivers.kit.quality import cause_of, is_good, status_of
 from gateway.engine import Engine
 from gateway.instant import Now, rfc3339
-from gateway.intake import DiskOutage
+from gateway.pending import DiskOutage
 from gateway.plant import Config, DeviceConfig
 
 PROCESS: Final = frozenset({"limit", "digital"})

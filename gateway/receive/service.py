@@ -184,7 +184,8 @@ class Receiver:
             if self._transport is None:
                 return
             try:
-                self._transport.publish(topic, encode_receipt(receipt, time.time_ns()))
+                # A lost receipt is asked for again, so the broker need not confirm it.
+                self._transport.publish(topic, encode_receipt(receipt, time.time_ns()), sure=False)
             except (LinkError, TooLargeError) as e:
                 log.warning("receipt not sent, it is asked for again: %s", e)
 

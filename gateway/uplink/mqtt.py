@@ -1,10 +1,10 @@
 """One MQTT 5 connection over mutual TLS: the only file of the gateway that imports paho.
 
-The connection lives in a thread of its own that this file starts: it connects, then turns paho's public
-``loop`` until the line ends. Its callbacks only post to the asyncio loop. ``publish`` is called on the loop and
-never blocks: paho appends to a queue and wakes the thread through a socket pair, because a write callback is
-set (without one paho would write to the socket in the caller's thread). paho's own in-flight and queue
-limits are off: the sender's window is the only queue. A client object is used for one connection.
+A thread only connects (name look-up, TCP, TLS: these block) and hands the socket over; from then on the asyncio
+loop drives paho through the steps it offers for foreign loops (``loop_read``, ``loop_write``, ``loop_misc``) on
+a non-blocking socket. A thread that turned paho's own loop cost 5 wake-ups and 0.8 ms of CPU per message
+(docs/decisions/0010-mqtt-on-the-loop.md). paho's in-flight and queue limits are off: the sender's window is the
+only queue. A client object is used for one connection.
 """
 
 from __future__ import annotations
@@ -37,11 +37,14 @@ from gateway.uplink import refusals
 from gateway.uplink.message import TooLargeError, Verdict
 from gateway.uplink.transport import LinkError, Listener
 
-WAKE_S: Final = 2.0
-"""The thread looks at its keep-alive this often while nothing happens."""
+TEND_S: Final = 2.0
+"""How often the keep-alive is looked at."""
 
 CLOSE_S: Final = 1.5
-"""A polite goodbye may take this long, then the socket is shut; likewise for the thread to end after that."""
+"""A polite goodbye may take this long; likewise the end of a connection attempt that was interrupted."""
+
+READ_BURST: Final = 64
+"""paho's reading steps in one turn of the loop."""
 
 DISCONNECT_WITH_WILL: Final = 0x04
 PACKET_OVERHEAD_BYTES: Final = 64
@@ -87,6 +90,37 @@ class Endpoint:
     silence_s: float = 5.0
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Remembers why TLS ended: in TLS 1.3 the refusal of our certificate comes after the handshake.
+
+    Attributes:
+        refusal: OpenSSL's words, empty while there are none.
+    """
+
+    refusal = ""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """As the parent's."""
+        try:
+            return super().recv(buflen, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as e:
+            self.refusal = str(e)
+            raise
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """As the parent's; where the other side has hung up, its last word may still be unread."""
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.recv(1)
+            raise
+
+
 class _PahoClient(Client):
     """paho's client over a TLS socket of our own making.
 
@@ -104,6 +138,7 @@ class _PahoClient(Client):
         self.connect_timeout = endpoint.connect_timeout_s
         self._silence_ms = int(endpoint.silence_s * 1000)
         self._tls = tls
+        self._tls.sslsocket_class = _TlsSocket
         self._shutters: list[socket.socket] = []
         self._shut = threading.Event()
 
@@ -120,7 +155,7 @@ class _PahoClient(Client):
                 shutter.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
-        """Close every socket; only when the connection's thread uses none of them any more."""
+        """Close every socket; only when the thread that connects uses none of them any more."""
         while self._shutters:
             self._shutters.pop().close()
         self._reset_sockets()
@@ -162,14 +197,16 @@ class MqttTransport:
         self._loop = asyncio.get_running_loop()
         self._up: asyncio.Future[None] = self._loop.create_future()
         self._ended = asyncio.Event()
-        self._thread: threading.Thread | None = None
         self._client: _PahoClient | None = None
+        self._thread: threading.Thread | None = None
+        self._socket: _TlsSocket | None = None
+        self._tending: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Handle | None = None
+        self._watches_write = False
         self._closing = False
-        self._gone = False
         self._max_payload_bytes = 0
-        # Written by the connection's thread only; read there.
         self._why: LinkError | None = None
-        self._last_log = ""
+        self._refusal = ""
 
     async def connect(self) -> None:
         """See ``Transport.connect``."""
@@ -178,52 +215,58 @@ class MqttTransport:
         client = self._client = _PahoClient(endpoint, tls)
         client.max_inflight_messages_set(0)
         client.max_queued_messages_set(0)
-        client.on_socket_register_write = _written_by_the_thread
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
-        client.on_log = self._on_log
+        # Being set while the thread connects, it keeps paho from writing there and then.
+        client.on_socket_register_write = _write_later
         if endpoint.status_topic:
             client.will_set(endpoint.status_topic, endpoint.will, qos=1, retain=True)
-        self._thread = threading.Thread(target=self._run, name=f"mqtt-{endpoint.client_id}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._open, args=(client,), name=f"mqtt-{endpoint.client_id}", daemon=True
+        )
         self._thread.start()
         await self._up
 
-    def publish(self, topic: str, payload: bytes) -> int:
-        """See ``Transport.publish``."""
-        if self._client is None or self._gone or self._closing:
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
+        """See ``Transport.publish``. With ``sure`` the broker has to say that it took it (QoS 1)."""
+        if self._client is None or self._socket is None or self._closing:
             raise refusals.ended()
         if self._max_payload_bytes and len(payload) + len(topic) > self._max_payload_bytes:
             raise TooLargeError(f"{len(payload)} bytes, the broker takes {self._max_payload_bytes}")
-        return self._client.publish(topic, payload, qos=1).mid
+        return self._client.publish(topic, payload, qos=1 if sure else 0).mid
 
     async def close(self) -> None:
         """See ``Transport.close``."""
         self._closing = True
-        client, thread = self._client, self._thread
-        if client is None or thread is None:
+        client = self._client
+        if client is None or self._thread is None:
             return
         try:
-            if not self._ended.is_set() and self._up.done() and not self._up.cancelled():
+            if self._socket is not None:
                 leave = ReasonCode(PacketTypes.DISCONNECT, identifier=DISCONNECT_WITH_WILL)
                 client.disconnect(reasoncode=leave)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended.wait(), CLOSE_S)
+                await self._end_within(CLOSE_S)
         finally:
-            client.shut()
-            # A thread inside a name look-up cannot be woken; it is a daemon and ends with the look-up.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), CLOSE_S)
-            if self._ended.is_set():
-                thread.join()
+            if self._socket is not None:
+                self._finish()
+            elif not self._ended.is_set():
+                client.shut()
+                # A thread inside a name look-up cannot be woken; it is a daemon and ends with the look-up.
+                await self._end_within(CLOSE_S)
 
-    # ---- on the connection's thread from here on ----
+    async def _end_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
-    def _run(self) -> None:
-        client, endpoint = self._client, self._endpoint
-        assert client is not None
+    # ---- on a thread of its own: connecting blocks ----
+
+    def _open(self, client: _PahoClient) -> None:
+        endpoint = self._endpoint
+        why: LinkError | None = None
         try:
             session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho left it bare
             session.SessionExpiryInterval = 0
@@ -231,30 +274,101 @@ class MqttTransport:
             client.connect(
                 endpoint.host, endpoint.port, endpoint.keepalive_s, clean_start=True, properties=session
             )
-            while not client.is_shut and client.loop(WAKE_S) == MQTT_ERR_SUCCESS:
-                pass
         except (OSError, UnicodeError) as e:
-            self._why = self._why or refusals.of_connecting(e, endpoint.host, endpoint.port)
-        except Exception as e:  # noqa: BLE001 - whatever paho stumbles over in a broker's bytes ends this line only
-            self._why = self._why or refusals.garbled(e)
-        finally:
-            why = self._why or refusals.of_line(self._last_log, endpoint.host, endpoint.port)
-            if not self._post(self._end, why):
-                client.release()
-
-    def _post(self, call: Callable[..., None], *values: Any) -> bool:
+            why = refusals.of_connecting(e, endpoint.host, endpoint.port)
         try:
-            self._loop.call_soon_threadsafe(call, *values)
+            self._loop.call_soon_threadsafe(self._opened, client, why)
         except RuntimeError:
             # The loop is closed, the process stops; nobody is left to be told.
-            return False
-        return True
+            client.release()
 
-    def _on_log(self, client: Client, userdata: Any, level: int, text: str) -> None:
-        del client, userdata, level
-        # The only place where paho tells why TLS 1.3 refused our certificate: that comes after the handshake.
-        if "failed to receive on socket" in text:
-            self._last_log = text
+    # ---- on the loop from here on ----
+
+    def _opened(self, client: _PahoClient, why: LinkError | None) -> None:
+        assert self._thread is not None
+        self._thread.join()  # it has nothing left to do but return
+        sock = client.socket()
+        if why is not None or self._closing or not isinstance(sock, _TlsSocket):
+            self._why = why
+            self._finish()
+            return
+        self._socket = sock
+        client.on_socket_register_write = self._on_wants_write
+        client.on_socket_close = self._on_socket_close
+        self._loop.add_reader(sock, self._read)
+        self._tend()
+        self._write()
+
+    def _step(self, deed: Callable[[], int]) -> bool:
+        """One of paho's steps. Returns whether the line still stands."""
+        if self._client is None or self._socket is None:
+            return False
+        try:
+            stands = deed() == MQTT_ERR_SUCCESS and self._client.socket() is not None
+        except Exception as e:  # noqa: BLE001 - whatever paho stumbles over in a broker's bytes ends this line only
+            self._why = self._why or refusals.garbled(e)
+            stands = False
+        if not stands:
+            self._finish()
+        return stands
+
+    def _read(self) -> None:
+        assert self._client is not None
+        for _ in range(READ_BURST):
+            if not self._step(self._client.loop_read) or self._socket is None:
+                return
+            if not self._socket.pending():
+                return
+        # TLS holds more, of which the selector knows nothing; others first.
+        self._loop.call_soon(self._read)
+
+    def _write(self) -> None:
+        self._writing = None
+        if self._client is None or not self._step(self._client.loop_write) or self._socket is None:
+            return
+        blocked = self._client.want_write()
+        if blocked and not self._watches_write:
+            self._loop.add_writer(self._socket, self._write)
+        elif self._watches_write and not blocked:
+            self._loop.remove_writer(self._socket)
+        self._watches_write = blocked
+
+    def _tend(self) -> None:
+        """Keep-alive: paho looks whether a ping or its answer is due."""
+        if self._client is not None and self._step(self._client.loop_misc):
+            self._tending = self._loop.call_later(TEND_S, self._tend)
+
+    def _finish(self) -> None:
+        """Leave nothing behind, and tell whoever has to know."""
+        assert self._client is not None
+        for handle in (self._tending, self._writing):
+            if handle is not None:
+                handle.cancel()
+        self._client.release()
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        why = self._why or refusals.of_line(self._refusal, self._endpoint.host, self._endpoint.port)
+        if self._closing:
+            self._up.cancel()
+        elif not self._up.done():
+            self._up.set_exception(why)
+        elif not self._up.cancelled():
+            self._loop.call_soon(self._listener.down, why)
+
+    # ---- paho's callbacks; what they report goes on after paho has returned ----
+
+    def _on_wants_write(self, client: Client, userdata: Any, sock: Any) -> None:
+        del client, userdata, sock
+        if self._writing is None and not self._watches_write:
+            self._writing = self._loop.call_soon(self._write)
+
+    def _on_socket_close(self, client: Client, userdata: Any, sock: Any) -> None:
+        del client, userdata
+        self._socket = None
+        self._refusal = sock.refusal
+        self._loop.remove_reader(sock)
+        self._loop.remove_writer(sock)
 
     def _on_connect(
         self, client: Client, userdata: Any, flags: ConnectFlags, code: ReasonCode, answer: Properties | None
@@ -263,9 +377,8 @@ class MqttTransport:
         if code.is_failure:
             self._why = refusals.of_connack(code.value, str(code))
             return
-        client.on_log = None
         maximum = int(getattr(answer, "MaximumPacketSize", 0))
-        self._post(self._learn, maximum)
+        self._max_payload_bytes = max(1, maximum - PACKET_OVERHEAD_BYTES) if maximum else 0
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._endpoint.listen])
 
     def _on_subscribe(
@@ -279,20 +392,21 @@ class MqttTransport:
             return
         if self._endpoint.status_topic:
             client.publish(self._endpoint.status_topic, self._endpoint.birth, qos=1, retain=True)
-        self._post(self._rise)
+        if not self._up.done():
+            self._up.set_result(None)
 
     def _on_publish(
         self, client: Client, userdata: Any, mid: int, code: ReasonCode, answer: Properties | None
     ) -> None:
         del client, userdata, answer
         if code.value or self._endpoint.every_delivery:
-            self._post(self._deliver, mid, code.value, str(code))
+            self._loop.call_soon(self._deliver, mid, code.value, str(code))
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         del client, userdata
         # A topic that is not UTF-8 is none of ours.
         with contextlib.suppress(UnicodeDecodeError):
-            self._post(self._receive, message.topic, message.payload)
+            self._loop.call_soon(self._receive, message.topic, bytes(message.payload))
 
     def _on_disconnect(
         self,
@@ -306,16 +420,6 @@ class MqttTransport:
         if flags.is_disconnect_packet_from_server:
             self._why = self._why or refusals.of_disconnect(code.value, str(code))
 
-    # ---- on the loop again ----
-
-    def _learn(self, maximum_packet_bytes: int) -> None:
-        if maximum_packet_bytes:
-            self._max_payload_bytes = max(1, maximum_packet_bytes - PACKET_OVERHEAD_BYTES)
-
-    def _rise(self) -> None:
-        if not self._up.done():
-            self._up.set_result(None)
-
     def _deliver(self, mid: int, code: int, text: str) -> None:
         if not self._closing:
             self._listener.delivered(mid, refusals.PUBACK.get(code, Verdict.NO_RECEIPT), text)
@@ -324,18 +428,6 @@ class MqttTransport:
         if not self._closing:
             self._listener.received(topic, payload)
 
-    def _end(self, why: LinkError) -> None:
-        assert self._client is not None
-        self._gone = True
-        self._client.release()
-        self._ended.set()
-        if self._closing:
-            self._up.cancel()
-        elif not self._up.done():
-            self._up.set_exception(why)
-        elif not self._up.cancelled():
-            self._listener.down(why)
 
-
-def _written_by_the_thread(client: Client, userdata: Any, sock: Any) -> None:
-    """Its being set is what matters: see the head of this file."""
+def _write_later(client: Client, userdata: Any, sock: Any) -> None:
+    """While the thread connects: what is queued is written once the loop has taken over."""

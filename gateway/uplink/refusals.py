@@ -76,10 +76,10 @@ def of_connecting(error: Exception, host: str, port: int) -> LinkError:
     return LinkError("E-LINK-UNREACHABLE", text, _WAIT)
 
 
-def of_line(log: str, host: str, port: int) -> LinkError:
+def of_line(tls: str, host: str, port: int) -> LinkError:
     """Why a line that stood has ended; in TLS 1.3 the refusal of our certificate arrives only then."""
-    if "SSL" in log and "ALERT" in log.upper():
-        return _of_tls(log, f"{host}:{port}")
+    if "ALERT" in tls.upper():
+        return _of_tls(tls, f"{host}:{port}")
     return ended()
 
 

@@ -27,6 +27,11 @@ WITHOUT_OWN_TEST = {
     "gateway/errors.py": "names of errors; raised and caught in the tests of who raises them",
     "gateway/uplink/message.py": "plain types; the dialect's and the sender's tests fill and compare them",
     "gateway/uplink/transport.py": "a protocol only; the transports' tests are its test",
+    "buffer/disk.py": "translates errors of the disk; the spool's and the snapshots' tests provoke them",
+    "buffer/owner.py": "the writer's thread; the writer's tests are its tests",
+    "gateway/commands/*.py": "one thin command each; test_cli starts them as processes",
+    "gateway/sections.py": "what may stand in gateway.toml; config's tests fill it",
+    "gateway/uplink/link.py": "one connection of a sender; the sender's tests are its tests",
     "gateway/plant.py": "plain types; config's and points' tests fill and compare them",
 }
 

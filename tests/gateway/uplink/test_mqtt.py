@@ -103,6 +103,28 @@ def test_there_and_back(lab, tmp_path):
     lab.once(main())
 
 
+def test_more_than_a_socket_takes_at_once_is_written_as_it_drains(lab, tmp_path):
+    async def main():
+        async with Broker(tmp_path) as broker:
+            here, there = Heard(), Heard()
+            sender = MqttTransport(gateway_end(broker), here)
+            receiver = MqttTransport(receiver_end(broker, max_incoming_bytes=4 << 20), there)
+            try:
+                await receiver.connect()
+                await sender.connect()
+                began_s = asyncio.get_running_loop().time()
+                handles = [sender.publish(f"{ROOT}/reading", bytes([n]) * 2_000_000) for n in range(15)]
+                assert asyncio.get_running_loop().time() - began_s < 1.0, "publishing waits for nobody"
+                await lab.until(lambda: len(here.verdicts) == 15 and len(there.messages) == 15)
+                assert [payload[0] for _, payload in there.messages] == list(range(15))
+                assert set(here.verdicts) == set(handles)
+            finally:
+                await sender.close()
+                await receiver.close()
+
+    lab.once(main())
+
+
 def test_nobody_subscribed_is_not_delivered(lab, tmp_path):
     async def main():
         async with Broker(tmp_path) as broker:
