@@ -37,7 +37,7 @@ class Delivery:
     """One recipient's figures: what its receiver really got.
 
     Attributes:
-        acknowledged: distinct values it stored, and so acknowledged.
+        acknowledged: of the values that were due, the ones it stored, and so acknowledged.
         altered: values that arrived other than they were answered.
         excused_lost: readings lost within the promised windows.
         raised: ids of the alarms whose raise arrived.
@@ -214,7 +214,7 @@ class _Recipient:
         due = said.due.keys() | {change for change, at_ns in self._alarms.items() if at_ns <= cut_ns}
         allowed = said.excused.keys() | self._alarms.keys()
         delivery.count = judge(due | (allowed & told.keys()), seen)
-        delivery.acknowledged = len(told.keys() & (said.due.keys() | said.excused.keys()))
+        delivery.acknowledged = len(told.keys() & said.due.keys())
         delivery.excused_lost = len(said.excused.keys() - told.keys())
         return delivery
 
