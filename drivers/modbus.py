@@ -18,10 +18,10 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from pymodbus.framer import FramerSocket
@@ -185,6 +185,19 @@ def _bell() -> Bell:
     return _BELLS.setdefault(asyncio.get_running_loop(), Bell())
 
 
+class Answer(Protocol):
+    """Who waits for an answer: a future, or ``_Rounds``."""
+
+    def done(self) -> bool:
+        """It does not wait any more."""
+
+    def set_result(self, outcome: bytes | int, /) -> None:
+        """The data bytes of the block, or the code of an exception."""
+
+    def set_exception(self, error: SourceError, /) -> None:
+        """There is no answer."""
+
+
 class Link(asyncio.Protocol):
     """One TCP connection, used once: one request at a time.
 
@@ -198,7 +211,8 @@ class Link(asyncio.Protocol):
         self._bell = _bell()
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._answer: asyncio.Future[bytes | int] | None = None
+        self._answer: Answer | None = None
+        self._late_s = 0.0
         self.talk = Conversation()
         self.lost = ""
 
@@ -225,8 +239,9 @@ class Link(asyncio.Protocol):
         if outcome is not None and answer is not None and not answer.done():
             answer.set_result(outcome)
 
-    def _give_up(self, answer: asyncio.Future[bytes | int], unit_id: int) -> None:
-        if not answer.done():
+    def _give_up(self, unit_id: int) -> None:
+        answer = self._answer
+        if answer is not None and not answer.done():
             self.talk.give_up()
             answer.set_exception(_SilentError(Cause.COMM, f"unit {unit_id}: no answer in time"))
 
@@ -249,24 +264,36 @@ class Link(asyncio.Protocol):
         assert self._transport is not None, "the loop made the connection before anyone could ask"
         self._transport.write(adu)
 
+    def put(self, question: Question, timeout_s: float, answer: Answer) -> None:
+        """Send a question; ``answer`` gets what comes of it, then the asker calls ``release``.
+
+        Raises:
+            SourceError: the link is lost.
+        """
+        if self.lost:
+            raise SourceError(Cause.COMM, self.lost)
+        self.send(self.talk.ask(question))
+        self._answer = answer
+        self._late_s = math.ceil((self._loop.time() + timeout_s) * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
+        self._bell.call_at(self._late_s, self, partial(self._give_up, question.block.unit_id))
+
+    def release(self) -> None:
+        """Nobody waits for an answer any more."""
+        self._bell.take_back(self._late_s, self)
+        self._answer = None
+
     async def ask(self, question: Question, timeout_s: float) -> bytes:
         """The data bytes of a block.
 
         Raises:
             SourceError: no usable answer; the link may be lost with it.
         """
-        if self.lost:
-            raise SourceError(Cause.COMM, self.lost)
-        self.send(self.talk.ask(question))
         answer: asyncio.Future[bytes | int] = self._loop.create_future()
-        self._answer = answer
-        late_s = math.ceil((self._loop.time() + timeout_s) * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
-        self._bell.call_at(late_s, answer, partial(self._give_up, answer, question.block.unit_id))
+        self.put(question, timeout_s, answer)
         try:
             outcome = await answer
         finally:
-            self._bell.take_back(late_s, answer)
-            self._answer = None
+            self.release()
         if isinstance(outcome, int):
             raise _RefusedError(outcome, question.block)
         return outcome
@@ -282,9 +309,17 @@ class ModbusSource:
 
     A unit that fell silent no longer holds up the others: its points are posted bad at once, and it is asked
     again in the time left over after each scan (one silent unit in turn).
+
+    Attributes:
+        questions: what is asked for in each scan, in this order.
+        slot: place within the period.
+        timeout_s: how long an answer may take.
     """
 
     def __init__(self, device: Device, options: Options, post: Post) -> None:
+        self.questions: list[Question] = []
+        self.slot = device.slot
+        self.timeout_s = options.timeout_s
         self._device = device
         self._options = options
         self._post = post
@@ -304,8 +339,19 @@ class ModbusSource:
 
     def _take(self, blocks: tuple[Block, ...]) -> None:
         """Ask for these blocks from now on."""
-        self._questions = [_question(block) for block in blocks]
+        self.questions = [_question(block) for block in blocks]
         self._decoder: Decoder = compile_plan(self._device.points, self._options.unit_id, blocks)
+
+    def overran(self, skipped: int) -> None:
+        """Count points of the grid that went by unread."""
+        self._counters["overruns"] += skipped
+
+    def finish(self, parts: list[bytes], link: Link) -> None:
+        """Post a scan whose every block was read."""
+        self._post(self._scan_of(parts))
+        if link.talk.late:
+            self._counters["late"] += link.talk.late
+            link.talk.late = 0
 
     def state(self) -> SourceState:
         """How the source is now."""
@@ -329,15 +375,22 @@ class ModbusSource:
         dialling: asyncio.Task[Link] | None = None
         period, bell = period_ns(self._device.period_s), _bell()
         last_ns: int | None = None
+        begun = _Begun([])
         try:
             while True:
                 if link is not None:
-                    await self._poll(link, period, last_ns)
+                    await self._poll(link, period, last_ns, begun)
+                    begun = _Begun([])
                     if link.lost:
                         await link.close()
                         link = None
+                    elif self._connected and self._patience.at_ease:
+                        rounds = _Rounds(self, link, bell, period, last_ns)
+                        begun = await rounds.until_trouble()
+                        last_ns = rounds.last_ns
+                        continue
                 due = next_due(time.monotonic_ns(), period, self._device.slot, last_ns)
-                self._counters["overruns"] += due.skipped
+                self.overran(due.skipped)
                 if link is not None:
                     await _sleep_until(due.at_s, bell)
                 else:
@@ -393,10 +446,10 @@ class ModbusSource:
         at = (time.time_ns(), time.monotonic_ns())
         self._post(missed(self._device, self._decoder.points, Cause.COMM, *at))
 
-    async def _poll(self, link: Link, period: int, last_ns: int | None) -> None:
+    async def _poll(self, link: Link, period: int, last_ns: int | None, begun: _Begun) -> None:
         """One scan; then, in the time that is left, one question to a silent unit."""
-        answers = link.talk.answers
-        self._post(await self._scan(link))
+        answers = link.talk.answers - len(begun.parts)
+        self._post(await self._scan(link, begun))
         if not link.lost:
             self._failures = 0
             if self._patience.silent:
@@ -412,17 +465,21 @@ class ModbusSource:
             self._mute_rounds = 0
             await link.close("nothing on this connection answers")
 
-    async def _scan(self, link: Link) -> Scan:
+    async def _scan(self, link: Link, begun: _Begun | None = None) -> Scan:
         """Ask for every block; a block without a usable answer makes its own points bad and no others."""
-        parts: list[bytes] = []
+        parts, trouble = begun or _Begun([])
         failed: list[tuple[int, Cause]] = []
         detail = ""
-        number, planned = 0, len(self._questions)
-        while number < len(self._questions):
-            question = self._questions[number]
-            got = await self._fetch(question, link)
+        number, planned = len(parts), len(self.questions)
+        while number < len(self.questions):
+            question = self.questions[number]
+            if trouble is not None:
+                got: bytes | SourceError | tuple[Block, ...] = self._blame(question.block, trouble) or trouble
+                trouble = None
+            else:
+                got = await self._fetch(question, link)
             if isinstance(got, tuple):
-                self._questions[number : number + 1] = [_question(block) for block in got]
+                self.questions[number : number + 1] = [_question(block) for block in got]
                 continue
             if isinstance(got, SourceError):
                 failed.append((number, got.quality_cause))
@@ -431,13 +488,17 @@ class ModbusSource:
             parts.append(got)
             number += 1
         if number != planned:
-            blocks = [question.block for question in self._questions]
+            blocks = [question.block for question in self.questions]
             self._decoder = compile_plan(self._device.points, self._options.unit_id, blocks)
-        self._counters["answers"] += number - len(failed)
         if failed or not self._connected:
             self._judge(any_good=len(failed) < number, detail=detail or link.lost, lost=bool(link.lost))
+        return self._scan_of(parts, failed)
+
+    def _scan_of(self, parts: list[bytes], failed: Sequence[tuple[int, Cause]] = ()) -> Scan:
+        """The answers of all blocks as columns, taken now."""
+        self._counters["answers"] += len(parts) - len(failed)
         taken_ns, taken_mono_ns = time.time_ns(), time.monotonic_ns()
-        raw = parts[0] if number == 1 else b"".join(parts)
+        raw = parts[0] if len(parts) == 1 else b"".join(parts)
         values, quality = self._decoder.decode(raw, failed)
         device, points = self._device, self._decoder.points
         return Scan(
@@ -476,7 +537,7 @@ class ModbusSource:
         budget_s = min(self._options.timeout_s, PROBE_SHARE * left_s)
         if budget_s < MIN_PROBE_S:
             return False
-        block = self._patience.probe([question.block for question in self._questions])
+        block = self._patience.probe([question.block for question in self.questions])
         try:
             await link.ask(_question(block), budget_s)
         except SourceError as error:
@@ -500,6 +561,92 @@ class ModbusSource:
         if connected != self._connected:
             self._connected, self._since_ns = connected, time.time_ns()
             log.log(logging.INFO if connected else logging.WARNING, "%s: %s", self._device.name, detail)
+
+
+class _Begun(NamedTuple):
+    """A scan that did not come to its end: the blocks read so far, and why the next one was not."""
+
+    parts: list[bytes]
+    trouble: SourceError | None = None
+
+
+class _Rounds:
+    """Scan after scan while all is well, done where timer and answers arrive, so that no task is woken for it.
+
+    Waking a task costs a turn of the loop, which is as much as the rest of the read. Whatever is not the plain
+    answer in time ends the rounds, and the source's task goes on with the very scan at the very block.
+
+    Attributes:
+        last_ns: the point of the grid that was read last.
+    """
+
+    def __init__(
+        self, source: ModbusSource, link: Link, bell: Bell, period: int, last_ns: int | None
+    ) -> None:
+        self._source = source
+        self._link = link
+        self._bell = bell
+        self._period = period
+        self._over: asyncio.Future[_Begun] = asyncio.get_running_loop().create_future()
+        self._parts: list[bytes] = []
+        self._due_s = 0.0
+        self._due_ns = 0
+        self.last_ns = last_ns
+
+    async def until_trouble(self) -> _Begun:
+        """Run until a scan meets trouble; returns that scan."""
+        self._wait()
+        try:
+            return await self._over
+        finally:
+            self._bell.take_back(self._due_s, self)
+            self._link.release()
+
+    def done(self) -> bool:
+        """See ``Answer``."""
+        return self._over.done()
+
+    def set_result(self, outcome: bytes | int, /) -> None:
+        """See ``Answer``."""
+        self._link.release()
+        if isinstance(outcome, int):
+            self.set_exception(_RefusedError(outcome, self._source.questions[len(self._parts)].block))
+            return
+        self._parts.append(outcome)
+        self._guarded(self._go_on)
+
+    def set_exception(self, error: SourceError, /) -> None:
+        """See ``Answer``."""
+        self._over.set_result(_Begun(self._parts, error))
+
+    def _wait(self) -> None:
+        source = self._source
+        due = next_due(time.monotonic_ns(), self._period, source.slot, self.last_ns)
+        source.overran(due.skipped)
+        self._due_ns, self._due_s = due.at_ns, due.at_s
+        self._bell.call_at(self._due_s, self, self._begin)
+
+    def _begin(self) -> None:
+        if not self._over.done():
+            self.last_ns, self._parts = self._due_ns, []
+            self._guarded(self._go_on)
+
+    def _go_on(self) -> None:
+        source, link = self._source, self._link
+        if len(self._parts) < len(source.questions):
+            link.put(source.questions[len(self._parts)], source.timeout_s, self)
+            return
+        source.finish(self._parts, link)
+        self._wait()
+
+    def _guarded(self, deed: Callable[[], None]) -> None:
+        """What fails here must reach the source's task, not the loop's."""
+        try:
+            deed()
+        except SourceError as error:
+            self.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
+            self._over.set_exception(error)
 
 
 def _question(block: Block) -> Question:

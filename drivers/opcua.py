@@ -69,6 +69,10 @@ ITEMS_PER_CALL: Final = 500
 """Nodes in one request; servers limit it (MaxNodesPerRead, MaxMonitoredItemsPerCall)."""
 REFUSED_RETRY_S: Final = 60.0
 """Nodes the server refused are asked for again after this time."""
+TYPES: Final = frozenset(
+    ("bit", "bool", "boolean", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+)
+"""What a point may be called; the server itself says how its bytes are read, so any number may be any of them."""
 CERTIFICATE_SUFFIXES: Final = frozenset({".pem", ".der", ".crt", ".cer"})
 
 READING_SERVICES: Final = frozenset(
@@ -202,6 +206,10 @@ def check_point(point: Point, options: Options) -> None:  # noqa: ARG001 - every
     """
     _parse(point.address)
     scaling(point.scale, point.offset)
+    if point.type not in TYPES:
+        known = ", ".join(sorted(TYPES))
+        zh, en = f"不认识数据类型“{point.type}”。", f'The type "{point.type}" is not known.'
+        refuse("type", zh, en, f"空,或 {known}", f"nothing, or one of {known}")
     if point.bit is not None:
         refuse("bit", "OPC UA 的点没有位号。", "An OPC UA point has no bit number.", "空", "nothing")
 

@@ -99,9 +99,7 @@ class Scan:
         assert self.source_ns is None or len(self.source_ns) == n, "source_ns column has another length"
 
 
-def missed(
-    device: Device, points: IndexArray, cause: Cause, taken_ns: int, taken_mono_ns: int
-) -> Scan:
+def missed(device: Device, points: IndexArray, cause: Cause, taken_ns: int, taken_mono_ns: int) -> Scan:
     """A scan that says "these points could not be read, and why": NaN and bad quality in every row."""
     n = len(points)
     return Scan(

@@ -418,6 +418,17 @@ def test_nodes_in_every_notation_pass(address: str, pki: dict[str, Credentials])
     opcua.check_point(Point("a", address), options(pki, 4840))
 
 
+@pytest.mark.parametrize(
+    ("more", "field"), [({"type": "boool"}, "type"), ({"bit": 1}, "bit"), ({"scale": 0.0}, "scale")]
+)
+def test_a_point_that_does_not_fit_names_its_cell(
+    more: dict[str, object], field: str, pki: dict[str, Credentials]
+) -> None:
+    with pytest.raises(PointError) as caught:
+        opcua.check_point(Point("a", "ns=2;s=a", **more), options(pki, 4840))  # type: ignore[arg-type]
+    assert caught.value.field == field
+
+
 @pytest.mark.parametrize("url", ["", "http://plc", "opc.tcp://", "opc.tcp://plc:99999", "plc:4840"])
 def test_a_wrong_url_names_its_key(url: str) -> None:
     with pytest.raises(PointError) as caught:
