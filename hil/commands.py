@@ -11,7 +11,8 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeAlias
 
 from gateway.cli import Parser, common_options, give_json, say
-from gateway.errors import Exit
+from gateway.errors import Exit, UserFacingError
+from hil.processes import ToolMissingError
 
 DEMO_SECONDS: Final = 70.0
 MIN_DEMO_SECONDS: Final = 25.0
@@ -85,6 +86,8 @@ def _demo(args: argparse.Namespace) -> int:
     from hil.demo import run_demo  # noqa: PLC0415  same
 
     seconds = max(args.seconds, MIN_DEMO_SECONDS)
+    if seconds != args.seconds:
+        say(f"故事最短 {seconds:g} 秒。", f"The story takes {seconds:g} s at least.", args)
     talk = sys.stderr if args.json else sys.stdout
     figures = _judged({}, run_demo(seconds, args.language, talk, keep=args.keep))
     if args.json:
@@ -93,11 +96,26 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _judged(heading: Figures, run: Awaitable[Figures]) -> Figures:
-    """Run it to its end; whatever breaks it is a failed verdict, not a lost one."""
+    """Run it to its end; whatever breaks it is a failed verdict, not a lost one.
+
+    Raises:
+        UserFacingError: this machine lacks a program that the bench needs.
+    """
     try:
         return {**heading, **asyncio.run(_until_told(run))}
     except asyncio.CancelledError:
         return {**heading, "verdict": "fail", "error": "stopped by a signal"}
+    except ToolMissingError as e:
+        raise UserFacingError(
+            "E-BENCH-TOOL",
+            Exit.ENVIRONMENT,
+            e.name,
+            {
+                "zh": "台架需要的这个程序没有安装。",
+                "en": "The bench needs this program and it is not installed.",
+            },
+            {"zh": f"请执行 apt-get install {e.package}。", "en": f"Run apt-get install {e.package}."},
+        ) from e
     except Exception as e:  # noqa: BLE001 - the verdict is the last line, come what may
         traceback.print_exc()
         return {**heading, "verdict": "fail", "error": f"{type(e).__name__}: {e}"}

@@ -31,6 +31,11 @@ _STATE, _SESSION, _UTIME, _CSTIME, _RSS = 0, 3, 11, 14, 21
 class ToolMissingError(RuntimeError):
     """A program the bench needs is not installed; the text names the Debian package."""
 
+    def __init__(self, name: str, package: str) -> None:
+        super().__init__(f"{name} is not installed. Install it: apt-get install {package}")
+        self.name = name
+        self.package = package
+
 
 class StillRunningError(RuntimeError):
     """A process did not end in the time it was given."""
@@ -63,7 +68,7 @@ def find_tool(name: str, package: str) -> str:
     """
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if found is None:
-        raise ToolMissingError(f"{name} is not installed. Install it: apt-get install {package}")
+        raise ToolMissingError(name, package)
     return found
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.cli import main
 from hil import scenarios
+from hil.processes import ToolMissingError
 from hil.program import command
 
 
@@ -38,6 +39,18 @@ def test_a_scenario_that_breaks_is_a_failed_verdict(monkeypatch, capsys):
     assert main(["bench", "run", "smoke", "--long", "--json"]) == 1
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures == {"scenario": "smoke", "verdict": "fail", "error": "RuntimeError: broken, long=True"}
+
+
+def test_a_missing_program_is_one_sentence_with_its_package(monkeypatch, capsys):
+    async def run(*, long):
+        del long
+        raise ToolMissingError("mosquitto", "mosquitto")
+
+    monkeypatch.setattr(scenarios, "load", lambda name: scenarios.Scenario(name, "", run))
+    assert main(["bench", "run", "smoke"]) == 7
+    told = capsys.readouterr().err
+    assert "apt-get install mosquitto" in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.scenario
