@@ -205,8 +205,9 @@ class Link:
         for flight in self._window.due(now_s):
             flight.handle = transport.publish(flight.message.topic, flight.message.payload)
         for stream in STREAMS:
-            while self._window.has_room(stream) and (entry := self._next(stream)) is not None:
-                self._send(transport, stream, *entry, now_s)
+            while self._holds(stream) and self._window.has_room(stream):
+                if (entry := self._next(stream)) is not None:
+                    self._send(transport, stream, *entry, now_s)
         if any(self._wants_page(stream) for stream in self._cursors):
             self._hungry.set()
         self._arm()
@@ -257,6 +258,9 @@ class Link:
             last = self._heads[lane] if stream == "backfill" else None
             self._cursors[stream] = _Cursor(lane, first, last)
         self._pending_volatile.extend(self._volatile.pending())
+
+    def _holds(self, stream: Stream) -> bool:
+        return bool(self._pending_volatile if stream == "volatile" else self._cursors[stream].page)
 
     def _next(self, stream: Stream) -> tuple[Record, bytes] | None:
         if stream == "volatile":

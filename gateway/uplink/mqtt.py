@@ -3,7 +3,7 @@
 A thread only connects (name look-up, TCP, TLS: these block) and hands the socket over; from then on the asyncio
 loop drives paho through the steps it offers for foreign loops (``loop_read``, ``loop_write``, ``loop_misc``) on
 a non-blocking socket. A thread that turned paho's own loop cost 5 wake-ups and 0.8 ms of CPU per message
-(docs/decisions/0010-mqtt-on-the-loop.md). paho's in-flight and queue limits are off: the sender's window is the
+(docs/decisions/0009-mqtt-on-the-loop.md). paho's in-flight and queue limits are off: the sender's window is the
 only queue. A client object is used for one connection.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.uplink import refusals
+from gateway.uplink.dial import Dialer, TlsSocket
 from gateway.uplink.message import TooLargeError, Verdict
 from gateway.uplink.transport import LinkError, Listener
 
@@ -90,102 +90,22 @@ class Endpoint:
     silence_s: float = 5.0
 
 
-class _TlsSocket(ssl.SSLSocket):
-    """Remembers why TLS ended: in TLS 1.3 the refusal of our certificate comes after the handshake.
-
-    Attributes:
-        refusal: OpenSSL's words, empty while there are none.
-    """
-
-    refusal = ""
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """As the parent's."""
-        try:
-            return super().recv(buflen, flags)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as e:
-            self.refusal = str(e)
-            raise
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        """As the parent's; where the other side has hung up, its last word may still be unread."""
-        try:
-            return super().send(data, flags)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except OSError:
-            with contextlib.suppress(OSError):
-                self.recv(1)
-            raise
-
-
 class _PahoClient(Client):
-    """paho's client over a TLS socket of our own making.
+    """paho's client over a connection of our own making: paho's way cannot be interrupted and tells no reasons."""
 
-    paho's way to make one loses the reason of a failed handshake's socket and cannot be interrupted; this one
-    closes what failed and can be shut from outside at any moment, also while connecting.
-    """
-
-    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext) -> None:
+    def __init__(self, client_id: str, dialer: Dialer) -> None:
         super().__init__(
-            CallbackAPIVersion.VERSION2,
-            client_id=endpoint.client_id,
-            protocol=MQTTv5,
-            reconnect_on_failure=False,
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTv5, reconnect_on_failure=False
         )
-        self.connect_timeout = endpoint.connect_timeout_s
-        self._silence_ms = int(endpoint.silence_s * 1000)
-        self._tls = tls
-        self._tls.sslsocket_class = _TlsSocket
-        self._shutters: list[socket.socket] = []
-        self._shut = threading.Event()
-
-    @property
-    def is_shut(self) -> bool:
-        """Whether ``shut`` was called."""
-        return self._shut.is_set()
-
-    def shut(self) -> None:
-        """End the TCP connection, whatever state it is in."""
-        self._shut.set()
-        for shutter in list(self._shutters):
-            with contextlib.suppress(OSError):
-                shutter.shutdown(socket.SHUT_RDWR)
+        self._dialer = dialer
 
     def release(self) -> None:
         """Close every socket; only when the thread that connects uses none of them any more."""
-        while self._shutters:
-            self._shutters.pop().close()
+        self._dialer.release()
         self._reset_sockets()
 
     def _create_socket_connection(self) -> socket.socket:
-        failure: OSError = ConnectionRefusedError(f"{self.host} has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self.host, self.port, type=socket.SOCK_STREAM
-        ):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                # A second handle on the same connection: TLS takes the first one over.
-                self._shutters.append(sock.dup())
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._silence_ms)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(self.connect_timeout)
-                if self.is_shut:
-                    raise ConnectionAbortedError("closed while connecting")
-                sock.connect(address)
-                sock = self._tls.wrap_socket(sock, server_hostname=self.host, do_handshake_on_connect=False)
-                sock.do_handshake()
-            except ssl.SSLError:
-                sock.close()
-                raise
-            except OSError as e:
-                sock.close()
-                failure = e
-            else:
-                return sock
-        raise failure
+        return self._dialer.dial(self.host, self.port)
 
 
 class MqttTransport:
@@ -198,8 +118,9 @@ class MqttTransport:
         self._up: asyncio.Future[None] = self._loop.create_future()
         self._ended = asyncio.Event()
         self._client: _PahoClient | None = None
+        self._dialer: Dialer | None = None
         self._thread: threading.Thread | None = None
-        self._socket: _TlsSocket | None = None
+        self._socket: TlsSocket | None = None
         self._tending: asyncio.TimerHandle | None = None
         self._writing: asyncio.Handle | None = None
         self._watches_write = False
@@ -212,7 +133,8 @@ class MqttTransport:
         """See ``Transport.connect``."""
         endpoint = self._endpoint
         tls = refusals.client_tls(endpoint.ca, endpoint.certificate, endpoint.private_key)
-        client = self._client = _PahoClient(endpoint, tls)
+        self._dialer = Dialer(tls, endpoint.connect_timeout_s, endpoint.silence_s)
+        client = self._client = _PahoClient(endpoint.client_id, self._dialer)
         client.max_inflight_messages_set(0)
         client.max_queued_messages_set(0)
         client.on_connect = self._on_connect
@@ -253,7 +175,8 @@ class MqttTransport:
             if self._socket is not None:
                 self._finish()
             elif not self._ended.is_set():
-                client.shut()
+                if self._dialer is not None:
+                    self._dialer.interrupt()
                 # A thread inside a name look-up cannot be woken; it is a daemon and ends with the look-up.
                 await self._end_within(CLOSE_S)
 
@@ -288,7 +211,7 @@ class MqttTransport:
         assert self._thread is not None
         self._thread.join()  # it has nothing left to do but return
         sock = client.socket()
-        if why is not None or self._closing or not isinstance(sock, _TlsSocket):
+        if why is not None or self._closing or not isinstance(sock, TlsSocket):
             self._why = why
             self._finish()
             return

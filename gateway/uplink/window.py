@@ -149,7 +149,9 @@ class Window:
     def due(self, now_s: float) -> list[Flight]:
         """What has to go out again now, in order; call before sending anything new."""
         again: list[Flight] = []
-        for stream in STREAMS:
+        for stream, flights in self._streams.items():
+            if not flights:
+                continue
             late = [flight for flight in self._candidates(stream) if flight.deadline_s <= now_s]
             if late and stream not in ALARM_STREAMS:
                 self._suspect(stream, now_s)
@@ -162,8 +164,8 @@ class Window:
 
     def next_deadline_s(self) -> float | None:
         """When ``due`` will have something next; None while nothing is in flight."""
-        deadlines = [flight.deadline_s for stream in STREAMS for flight in self._candidates(stream)]
-        return min(deadlines, default=None)
+        waiting = [stream for stream, flights in self._streams.items() if flights]
+        return min((flight.deadline_s for at in waiting for flight in self._candidates(at)), default=None)
 
     def _candidates(self, stream: Stream) -> list[Flight]:
         flights = list(self._streams[stream].values())
