@@ -1,4 +1,4 @@
-"""What a site's simulators answered, as readings with their values. Pure over their logs; judges nothing."""
+"""What a site's simulators answered, as readings with their values. Reads their logs and the clock; judges nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a site on one machine consists of, and its point table. Pure."""
+"""What a site on one machine consists of, and its point table. Plain types; opens nothing."""
 
 from __future__ import annotations
 

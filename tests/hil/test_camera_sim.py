@@ -86,7 +86,7 @@ def test_the_end_cuts_a_visitor_that_hangs():
             camera.mode = "hang"
             reader, writer = await asyncio.open_connection(camera.host, camera.port)
             writer.write(b"GET / HTTP/1.1\r\n\r\n")
-            while not camera.requests:  # noqa: ASYNC110  the camera has no event for it
+            while not camera.requests:
                 await asyncio.sleep(0.01)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)

@@ -76,7 +76,7 @@ class Inbox:
 
 async def wait_until(holds):
     async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110  what is waited for has no event
+        while not holds():
             await asyncio.sleep(0.02)
 
 
