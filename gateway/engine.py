@@ -21,8 +21,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.kit.quality import Cause, QualityArray, Status, bad, cause_of, is_bad
-from drivers.kit.scan import Scan
+from drivers.kit.quality import GOOD, Cause, QualityArray, Status, bad, cause_of, is_bad
+from drivers.kit.scan import IndexArray, Scan
 from gateway.alarm import life
 from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind
 from gateway.alarm.limits import LEVELS, Level, LimitTable, MaskArray
@@ -45,6 +45,8 @@ _SIDES: Final[tuple[tuple[str, AlarmType, tuple[int, ...]], ...]] = (
 """(name, type, columns of the limit table from worst to mildest): one excursion at a time each."""
 
 Rows = NDArray[np.intp]
+MEMO_ROWS: Final = 1_024
+"""Groups of devices whose rows are remembered."""
 
 
 class UnknownAlarmError(LookupError):
@@ -101,13 +103,13 @@ class Engine:
         n = len(self._points)
         self._devices = {device.name: device for device in devices}
         self._base: dict[str, int] = {}
-        self._heard_mono_ns: dict[str, int] = {}
+        self._stale_mono_ns: dict[str, int] = {}
         base = 0
         for device in devices:
             self._base[device.name] = base
             base += len(device.points)
             if device.stale_after_ns:
-                self._heard_mono_ns[device.name] = now.mono_ns
+                self._stale_mono_ns[device.name] = now.mono_ns + device.stale_after_ns
         names = [source_of(device.name, point) for device in devices for point in device.points]
         self._source_names = tuple(dict.fromkeys(names))
         index = {name: k for k, name in enumerate(self._source_names)}
@@ -124,10 +126,13 @@ class Engine:
         self.taken_ns = np.zeros(n, dtype=np.int64)
         self.alarms: dict[str, Alarm] = {}
         self.strangers = 0
+        self._rows_known: dict[tuple[str, ...], tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
         self._changes: list[AlarmChanged] = []
         self._captures: list[Capture] = []
         for alarm in standing:
             self._restore(alarm)
+        # A restored quality alarm is judged at the first scan even if the quality byte does not change.
+        self._unsettled = bool(self._quality_alarm.any() or self._down.any())
 
     @property
     def points(self) -> tuple[PointConfig, ...]:
@@ -142,10 +147,7 @@ class Engine:
     @property
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds at which ``tick`` has something to decide without new data; None: never."""
-        return min(
-            (heard + self._devices[name].stale_after_ns for name, heard in self._heard_mono_ns.items()),
-            default=None,
-        )
+        return min(self._stale_mono_ns.values(), default=None)
 
     def step(self, scans: Sequence[Scan], now: Now) -> Outcome:
         """Judge scans in the order given; scans of different devices are judged in one pass."""
@@ -161,8 +163,8 @@ class Engine:
                 batch, seen = [], set()
             batch.append(scan)
             seen.add(scan.device)
-            if scan.device in self._heard_mono_ns:
-                self._heard_mono_ns[scan.device] = now.mono_ns
+            if scan.device in self._stale_mono_ns:
+                self._stale_mono_ns[scan.device] = now.mono_ns + self._devices[scan.device].stale_after_ns
         if batch:
             kept += self._judge(batch, now)
         return self._outcome(tuple(kept))
@@ -170,9 +172,7 @@ class Engine:
     def tick(self, now: Now) -> Outcome:
         """Decide what no data brings about: sources that fell silent."""
         silent = [
-            self._not_read(name, now)
-            for name, heard in self._heard_mono_ns.items()
-            if now.mono_ns - heard >= self._devices[name].stale_after_ns
+            self._not_read(name, now) for name, stale in self._stale_mono_ns.items() if now.mono_ns >= stale
         ]
         return self.step(silent, now)
 
@@ -208,30 +208,48 @@ class Engine:
         return device is not None and len(scan.points) > 0 and int(scan.points[-1]) < len(device.points)
 
     def _judge(self, scans: list[Scan], now: Now) -> list[Scan]:
-        rows: Rows = np.concatenate([scan.points + np.intp(self._base[scan.device]) for scan in scans])
-        values = np.concatenate([scan.values for scan in scans])
-        quality = np.concatenate([scan.quality for scan in scans])
-        unusable = is_bad(quality)
-        if not (np.isfinite(values) | unusable).all():
+        scans_by_row = sorted(scans, key=lambda scan: self._base[scan.device])
+        rows, index, sizes = self._rows_of(scans_by_row)
+        values = np.concatenate([scan.values for scan in scans_by_row])
+        quality = np.concatenate([scan.quality for scan in scans_by_row])
+        finite = np.isfinite(values)
+        all_good = bool(((quality == GOOD) & finite).all())
+        unusable = np.zeros(len(rows), dtype=np.bool_) if all_good else is_bad(quality)
+        if not all_good and not (finite | unusable).all():
             return self._judge([_without_false_good(scan) for scan in scans], now)
-        if unusable.any():
-            usable = ~unusable
-            self.values[rows[usable]] = values[usable]
+        if all_good:
+            self.values[index] = values
         else:
-            self.values[rows] = values
-        same_quality = np.array_equal(self.quality[rows], quality)
-        self.quality[rows] = quality
-        self.taken_ns[rows] = np.repeat(
-            [scan.taken_ns for scan in scans], [len(scan.points) for scan in scans]
-        )
-        if not same_quality or self._unsettled(rows):
+            self.values[rows[~unusable]] = values[~unusable]
+        same_quality = np.array_equal(self.quality[index], quality)
+        self.quality[index] = quality
+        self.taken_ns[index] = np.repeat([scan.taken_ns for scan in scans_by_row], sizes)
+        if not same_quality or self._unsettled:
             self._judge_quality(rows, quality, unusable, now)
-        self._judge_limits(rows, values, quality, unusable, now)
+            self._unsettled = bool(self._quality_alarm.any() or self._down.any())
+        if not all_good or self._table.any_active or not self._table.is_calm(index, values):
+            self._judge_limits(rows, values, quality, unusable, now)
         return scans
 
-    def _unsettled(self, rows: Rows) -> bool:
-        """A restored quality alarm is judged at the first scan even if the quality byte did not change."""
-        return bool(self._quality_alarm[rows].any() or self._down[self._source[rows]].any())
+    def _rows_of(self, scans: list[Scan]) -> tuple[Rows, Rows | slice, list[int]]:
+        """Rows of these scans one behind the other, the same as a slice where they follow one another, and sizes.
+
+        The same devices come together again and again, and a driver posts the same points column each time.
+        """
+        key = tuple([scan.device for scan in scans])
+        known = self._rows_known.get(key)
+        if known is None or any(mine is not scan.points for mine, scan in zip(known[0], scans, strict=True)):
+            columns = [scan.points for scan in scans]
+            rows: Rows = np.concatenate([scan.points + np.intp(self._base[scan.device]) for scan in scans])
+            first, end = int(rows[0]), int(rows[-1]) + 1
+            together = end - first == len(rows) and bool((np.diff(rows) == 1).all())
+            index = slice(first, end) if together else rows
+            if len(self._rows_known) >= MEMO_ROWS:
+                self._rows_known.clear()
+            known = columns, rows, index, [len(column) for column in columns]
+            if not any(column.flags.writeable for column in columns):
+                self._rows_known[key] = known
+        return known[1:]
 
     def _judge_limits(
         self, rows: Rows, values: NDArray[np.float64], quality: QualityArray, unusable: MaskArray, now: Now

@@ -62,6 +62,10 @@ class LimitTable:
 
     ``active[i, k]`` says that limit k of point i is violated; its threshold is then the returning one.
     Only ``set_active`` moves a threshold, so judging is one comparison of whole columns.
+
+    Attributes:
+        active: bool[n, 5].
+        any_active: whether any limit of any point is violated.
     """
 
     def __init__(self, limits: tuple[Limits, ...]) -> None:
@@ -80,6 +84,17 @@ class LimitTable:
         self._any_inverted = bool(self._inverted.any())
         self._threshold = self._enter.copy()
         self.active = np.zeros((n, len(LEVELS)), dtype=np.bool_)
+        self.any_active = False
+        self._upward = np.broadcast_to(SIGN > 0, self.active.shape).copy()
+        self._upward[self._inverted, 4] = False
+        self._calm_above = np.empty(n)
+        self._calm_below = np.empty(n)
+        self._set_calm(slice(0, n))
+
+    def is_calm(self, points: NDArray[np.intp] | slice, values: ValueArray) -> bool:
+        """Whether ``judge`` would surely find what is active now: most columns need no closer look."""
+        within = (values > self._calm_above[points]) & (values < self._calm_below[points])
+        return bool(within.all())
 
     def judge(self, points: NDArray[np.intp], values: ValueArray) -> MaskArray:
         """Which limits are violated, bool[m, 5], for m rows; NaN violates none (callers keep NaN out)."""
@@ -92,4 +107,13 @@ class LimitTable:
     def set_active(self, point: int, row: MaskArray) -> None:
         """Take over what one point violates now, bool[5]."""
         self.active[point] = row
+        self.any_active = bool(self.active.any())
         self._threshold[point] = np.where(row, self._leave[point], self._enter[point])
+        self._set_calm(slice(point, point + 1))
+
+    def _set_calm(self, rows: slice) -> None:
+        """The open interval of values that move no limit: a threshold ahead bounds it, or one held behind."""
+        upward, active = self._upward[rows], self.active[rows]
+        edge = np.where(upward, self._threshold[rows], -self._threshold[rows])
+        self._calm_below[rows] = np.where(upward != active, edge, np.inf).min(axis=1)
+        self._calm_above[rows] = np.where(upward == active, edge, -np.inf).max(axis=1)
