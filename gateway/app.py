@@ -173,11 +173,11 @@ class House:
         self._settings = spool_settings(storage)
         recipients = tuple(recipient.name for recipient in self._config.recipients)
         self._spool = SpoolWriter(storage.folder / "spool.db", self._settings, recipients, self._gap_body)
+        stack.push_async_callback(self._spool.close)  # first: a stop may come while it opens
         try:
             opened = await self._spool.start()
         except SpoolError as e:
             raise spool_trouble(e, storage.folder) from e
-        stack.push_async_callback(self._spool.close)
         self._spool_id = opened.spool_id
         self._lanes_at_start = self._spool.stats().lanes
         return opened
@@ -307,7 +307,7 @@ class House:
             for output in self._outputs:
                 self._intake.condition(f"output/{output.name}", output.failure)
             for sender in self._senders:
-                silent = sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
+                silent = sender.state == "unauthorised" or sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
                 self._intake.condition(
                     f"recipient/{sender.name}", sender.detail or "silent" if silent else ""
                 )
