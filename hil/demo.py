@@ -124,6 +124,8 @@ async def run_demo(seconds: float, language: str, out: TextIO, *, keep: bool = F
         judgement = judge_site(site)
     problems = problems_of(judgement)
     figures = {**judgement.figures(), "verdict": "fail" if problems else "pass", "problems": problems}
+    if out.isatty():  # the live table has left the screen and taken the story with it
+        console.print(Text("\n".join(told)))
     console.print(
         Text(verdict_text(figures, story, language), style="bold red" if problems else "bold green")
     )
