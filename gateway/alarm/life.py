@@ -113,7 +113,9 @@ class Alarm:
             "t_raised": rfc3339(self.raised_ns),
             "t_changed": rfc3339(self.changed_ns),
             "t_cleared": rfc3339(self.cleared_ns) if self.cleared_ns else None,
-            "ack": {"by": self.ack_by, "at": rfc3339(self.ack_ns), "note": self.ack_note} if self.ack_ns else None,
+            "ack": {"by": self.ack_by, "at": rfc3339(self.ack_ns), "note": self.ack_note}
+            if self.ack_ns
+            else None,
             "clear_kind": self.clear_kind,
             "repeat_count": self.repeat_count,
             "snapshot_ids": list(self.snapshot_ids),

@@ -105,7 +105,7 @@ def test_settlements_travel_with_the_next_commit_or_alone_after_a_while(tmp_path
         assert saved == [(1, {key: Position(2, ((5, 6),))})]
         assert writer._timer is None, "no wake-up for what is saved"
         writer.settle(Ack(*key, ((3, 4),)))
-        while len(saved) < 2:  # noqa: ASYNC110 - the thread sets no event of this loop's
+        while len(saved) < 2:
             await asyncio.sleep(0.01)
         assert saved[1] == (0, {key: Position(6)})
 
