@@ -181,10 +181,10 @@ def verdict_text(figures: dict[str, Any], story: Story, language: str) -> str:
     ]
     lines += [f"  ! {problem}" for problem in figures["problems"]]
     lines.append(
-        f"读到 {figures['values_read']} 个数值，其中 {figures['values_recorded']} 个已先落盘再上报。"
+        f"读到 {figures['values_read']} 个数值，{figures['values_recorded']} 个已写入本地持久记录。"
         if zh
-        else f"{figures['values_read']} values were read; {figures['values_recorded']} of them were made durable "
-        "before they were sent."
+        else f"{figures['values_read']} values were read; {figures['values_recorded']} of them stand in the "
+        "durable record."
     )
     for name, one in figures["recipients"].items():
         title = _TITLES.get(name, (name, name))[0 if zh else 1]
