@@ -118,14 +118,17 @@ class Intake:
             await self._arrived.wait()
             await asyncio.sleep(GATHER_S)
             self._arrived.clear()
-            scans, self._inbox = self._inbox, []
             now = self._clock.now()
-            if scans:
-                self.decide(self.engine.step(scans, now), now)
+            self._judge_inbox(now)
             deadline = self.engine.next_deadline
             if deadline is not None and now.mono_ns >= deadline:
                 self.decide(self.engine.tick(now), now)
             self._alive()
+
+    def _judge_inbox(self, now: Now) -> None:
+        scans, self._inbox = self._inbox, []
+        if scans:
+            self.decide(self.engine.step(scans, now), now)
 
     def decide(self, outcome: Outcome, now: Now) -> None:
         """Carry out an outcome: sound first, write second, send third."""
@@ -170,7 +173,8 @@ class Intake:
             await self._commit(self._pending.take())
 
     async def flush_last(self) -> bool:
-        """At the stop: finish the commit under way and write the rest; False if the disk hung."""
+        """At the stop: judge what came last, finish the commit under way, write the rest; False if the disk hung."""
+        self._judge_inbox(self._clock.now())
         try:
             async with asyncio.timeout(LAST_FLUSH_S):
                 if self._in_flight is not None and self._in_flight_waiting is not None:

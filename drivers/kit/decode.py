@@ -108,11 +108,22 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Numbers:
-    """Points of one type: each of ``rows`` of the column comes from a row of ``index``, bytes lowest first."""
+    """Points of one type: each of ``rows`` of the column comes from a row of ``index``, bytes lowest first.
+
+    Attributes:
+        start: where they stand one behind the other in the order of the wire, the usual case, they begin here
+            and ``dtype`` is big-endian; else -1.
+    """
 
     rows: NDArray[np.intp] | slice
     index: NDArray[np.intp]
     dtype: str
+    start: int = -1
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +187,10 @@ class Decoder:
         data = np.frombuffer(raw, dtype=np.uint8)
         values = np.empty(len(self.points))
         for number in self._numbers:
-            values[number.rows] = data[number.index].view(number.dtype).ravel()
+            if number.start >= 0:
+                values[number.rows] = np.frombuffer(raw, number.dtype, number.count, number.start)
+            else:
+                values[number.rows] = data[number.index].view(number.dtype).ravel()
         for bit in self._bits:
             values[bit.rows] = data[bit.index] >> bit.shift & 1
         self._scaling.apply(values)
@@ -223,7 +237,7 @@ def compile_plan(points: tuple[Point, ...], unit_id: int, blocks: Sequence[Block
         byte_count=byte_count,
         block_rows=tuple(np.array([column[row] for row in block.rows], dtype=np.intp) for block in blocks),
         _numbers=tuple(
-            _Numbers(_run([row for row, _ in group]), np.array([b for _, b in group]), _DTYPE[kind])
+            _numbers([row for row, _ in group], np.array([b for _, b in group]), _DTYPE[kind])
             for kind, group in numbers.items()
         ),
         _bits=(
@@ -247,6 +261,15 @@ def _bit_place(point: Point, span: Span, start: int) -> tuple[int, int]:
         return start // 8, start % 8
     assert point.bit is not None, "a bit of a register has a number (planner.locate)"
     return 2 * start + (0 if point.bit >= 8 else 1), point.bit % 8
+
+
+def _numbers(rows: list[int], index: NDArray[np.intp], dtype: str) -> _Numbers:
+    """Points of one type, bytes lowest first in ``index``; found out here whether they follow one another."""
+    first = int(index[0, -1])
+    as_sent = np.arange(first, first + index.size).reshape(index.shape)[:, ::-1]
+    if np.array_equal(index, as_sent):
+        return _Numbers(_run(rows), index, dtype.replace("<", ">"), first)
+    return _Numbers(_run(rows), index, dtype)
 
 
 def _run(indexes: list[int]) -> NDArray[np.intp] | slice:

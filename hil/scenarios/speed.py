@@ -14,8 +14,9 @@ What is measured, and how:
   or has with another value.
 - Alarm latency: from the PLC's completed answer that crossed a limit, or came back, to the arrival stamp in the
   receiver's log; only messages marked durable count. At the highest level, after the windows.
-- Written: sectors written on a loop-mounted ext4 with the spool alone, from before the first window to after the
-  gateway's stop (which folds the write-ahead log back) and a sync, per value recorded meanwhile.
+- Written: sectors written on a loop-mounted ext4 with the spool alone, from the first value recorded (the new
+  spool stands by then) to after the gateway's stop (which folds the write-ahead log back) and a sync, per value
+  answered meanwhile; the journal of the file system is in it.
 - First value: from the start of the process until the control socket reports a durable record of readings in
   a new spool; the socket is asked every 20 ms.
 """
@@ -201,8 +202,8 @@ async def _level(devices: int, effort: Effort, folder: Path, disk: LoopDisk | No
     )
     async with Site(plan, folder / "site") as site:
         level.first_value_s = await _first_value_s(site)
-        await asyncio.sleep(effort.warm_up_s)
         before = (time.monotonic_ns(), disk.written_bytes()) if disk else None
+        await asyncio.sleep(effort.warm_up_s)
         await _gateway_window(site, level, effort)
         await site.stop_gateway()
         if disk is not None and before is not None:

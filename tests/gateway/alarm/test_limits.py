@@ -47,3 +47,24 @@ def test_the_edge_of_a_level_is_told_and_a_missing_one_refused():
     assert Limits(on=0).edge("ON") == 0.0
     with pytest.raises(ValueError, match="no HH limit"):
         Limits(h=1.0).edge("HH")
+
+
+@given(
+    st.lists(number, min_size=4, max_size=4, unique=True).map(sorted),
+    st.floats(0, 1e3),
+    st.lists(number, min_size=1, max_size=8),
+)
+def test_a_calm_value_moves_no_limit_whatever_went_before(edges, deadband, values):
+    ll, low, high, hh = edges
+    table = LimitTable((Limits(ll, low, high, hh, deadband=deadband), Limits(on=1), Limits(on=0)))
+    for value in values:
+        for point, at in enumerate((value, value % 2, value % 2)):
+            row = table.judge(np.array([point]), np.array([at]))[0]
+            assert not table.is_calm(np.array([point]), np.array([at])) or (row == table.active[point]).all()
+            table.set_active(point, row)
+
+
+def test_a_value_between_its_limits_is_calm_and_one_at_a_limit_is_not():
+    table = LimitTable((Limits(0, 10, 90, 100),))
+    point = np.array([0])
+    assert [table.is_calm(point, np.array([v])) for v in (10.0, 50.0, 90.0)] == [False, True, False]
