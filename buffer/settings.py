@@ -39,7 +39,7 @@ class SpoolSettings:
     retention_s: float = 90 * 86_400.0
     page_bytes: int = 1_024
     wal_pregrow_bytes: int = 8 << 20
-    cache_bytes: int = 4 << 20
+    cache_bytes: int = 2 << 20
     queue_max: int = 1_024
     settle_s: float = 1.0
     close_s: float = 3.0

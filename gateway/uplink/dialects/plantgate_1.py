@@ -141,7 +141,7 @@ class Plantgate1:
         if known is None:
             listed = self._context.points(scan.config_rev, scan.device)
             rows = scan.points.tolist()
-            names = orjson.Fragment(orjson.dumps([listed.names[row] for row in rows]))
+            names = _written([listed.names[row] for row in rows])
             units = _column([listed.units[row] for row in rows])
             known = _remember(self._points, key, (names, units))
         return known
@@ -174,7 +174,12 @@ def _remember(memo: dict[Any, Any], key: Any, value: Any) -> Any:
 def _column(rows: Sequence[str]) -> orjson.Fragment:
     """Written as one word where every row has the same, else row by row."""
     constant = len(set(rows)) == 1
-    return orjson.Fragment(orjson.dumps(rows[0] if constant else list(rows)))
+    return _written(rows[0] if constant else list(rows))
+
+
+def _written(value: object) -> orjson.Fragment:
+    # The writer's own bytes keep the whole buffer they were written into, 16 KB for one word; a copy does not.
+    return orjson.Fragment(bytes(memoryview(orjson.dumps(value))))
 
 
 def _source_times(source_ns: TimeArray) -> list[str | None]:
