@@ -197,8 +197,9 @@ class Incoming:
         seq: its number there.
         envelope: the whole JSON object.
         jpeg: the picture of a snapshot, else empty.
-        content: SHA-256 of the payload without the word behind ``replay``: a redelivery may say backfill of
-            what went out live, and is the same message.
+        content: SHA-256 of the JSON object without the word behind ``replay``, and of the picture behind it: a
+            redelivery may say backfill of what went out live, and is the same message. A snapshot's header
+            length is left out, for it counts that word.
     """
 
     key: str
@@ -235,7 +236,7 @@ def parse_message(topic: str, payload: bytes) -> Incoming:
     body = envelope.get("scans" if kind == "sample" else "items")
     if not isinstance(kind, str) or not isinstance(body, list) or not body:
         raise DialectError(f"{key}: kind or content is missing")
-    content = hashlib.sha256(_REPLAY.sub(b'"replay":""', payload, count=1)).digest()
+    content = hashlib.sha256(_REPLAY.sub(b'"replay":""', text, count=1) + jpeg).digest()
     return Incoming(key, lane, seq, envelope, jpeg, content)
 
 

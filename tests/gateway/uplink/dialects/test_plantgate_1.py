@@ -156,6 +156,16 @@ def test_replay_is_no_part_of_the_content():
     assert plantgate_1.parse_message(live.topic, other).content not in contents
 
 
+def test_replay_is_no_part_of_a_snapshots_content_either_though_its_header_grows():
+    one = record("snapshot", 3, encode_item("snapshot", {"id": "cam1@1"}, CLOCK, "rev1"))
+    live, late = said(one, jpeg=b"\xff\xd8"), said(one, "backfill", jpeg=b"\xff\xd8")
+    assert live.payload[:4] != late.payload[:4]
+    contents = {plantgate_1.parse_message(each.topic, each.payload).content for each in (live, late)}
+    assert len(contents) == 1
+    other = said(one, jpeg=b"\xff\xd9")
+    assert plantgate_1.parse_message(other.topic, other.payload).content not in contents
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
