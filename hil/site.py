@@ -48,6 +48,8 @@ OPCUA_PUBLISHING_MS: Final = 200
 LOGGED: Final = tuple(
     f"log_type {kind}" for kind in ("error", "warning", "notice", "information", "subscribe")
 )
+LEFT_BEHIND: Final = b"left behind"
+"""The gateway's word where a part did not leave in time."""
 LAST_TOPIC: Final = gateway_topics()[-1]
 """Subscribed last; mosquitto's log says when."""
 
@@ -281,10 +283,11 @@ class Site:
         """SIGTERM to the gateway; it must end cleanly in time.
 
         Raises:
-            ProgramError: another exit status than 0, or it had to be killed.
+            ProgramError: another exit status than 0, it had to be killed, or it says that a part did not leave.
         """
+        said_bytes = self.gateway.log.stat().st_size
         status = await self.gateway.stop(timeout_s)
-        if status != 0:
+        if status != 0 or LEFT_BEHIND in self.gateway.log.read_bytes()[said_bytes:]:
             raise ProgramError(f"the gateway ended with {status}. Its log ends: {self.gateway.tail()}")
 
     async def status(self, *, points: bool = False) -> dict[str, Any]:
