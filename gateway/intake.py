@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -33,7 +34,7 @@ MAX_INBOX: Final = 20_000
 """Scans that wait for evaluation; beyond it the newest are refused and declared as a gap."""
 
 FIRST_FLUSH_S: Final = 0.25
-"""The first flush comes early: a technician wants to see the first value recorded."""
+"""The first flush comes so soon after the first scan: a technician wants to see the first value recorded."""
 
 STALL_S: Final = 2.0
 """A commit that takes longer is a hung disk."""
@@ -96,7 +97,7 @@ class Intake:
         self._numbers: dict[str, int] = {}
         self._next_number = 1
         self._sent_volatile = 0
-        self._next_flush_s = asyncio.get_running_loop().time() + FIRST_FLUSH_S
+        self._next_flush_s = math.inf
 
     # -- evaluate -------------------------------------------------------------------------------------
 
@@ -141,6 +142,9 @@ class Intake:
                 self._send_volatile(outcome.changes, now)
         if outcome.scans:
             self._pending.add_scans(outcome.scans)
+            if self._next_flush_s == math.inf:
+                self._next_flush_s = asyncio.get_running_loop().time() + FIRST_FLUSH_S
+                self._due.set()
         for capture in outcome.captures:
             self._capture(capture)
         if outcome.changes:
@@ -194,11 +198,13 @@ class Intake:
                 break
             self._due.clear()
             try:
-                async with asyncio.timeout(left_s if left_s > 0 else self._flush_s):
+                async with asyncio.timeout(left_s if 0 < left_s < self._flush_s else self._flush_s):
                     await self._due.wait()
             except TimeoutError:
                 continue
-        self._next_flush_s = max(self._next_flush_s + self._flush_s, loop.time())
+        # What is urgent takes the readings along and moves their next flush not at all.
+        if loop.time() >= self._next_flush_s:
+            self._next_flush_s = max(self._next_flush_s + self._flush_s, loop.time())
 
     async def _commit(self, waiting: Waiting) -> None:
         now = self._clock.now()

@@ -45,7 +45,7 @@ from gateway.receive.store import StoredArrival, arrivals
 from hil.answers import Answers
 from hil.blockdev import LoopDisk, why_not
 from hil.floor import FloorDevice, FloorPlan
-from hil.judge import Arrival, Reading, judge
+from hil.judge import Arrival, Count, Reading, judge
 from hil.load import SCALE, Load, crossing_of
 from hil.modbus_plc import COUNTER_REGISTERS
 from hil.processes import TICK_S, Tree, start
@@ -66,6 +66,7 @@ ALARMS_TIMEOUT_S: Final = 180.0
 ALARMS_SPARE: Final = 1.1
 """So many more crossings are driven than samples are needed."""
 SPOOL_QUOTA: Final = "512 MiB"
+NOTHING: Final = Reading("", 0)
 
 MAX_RATIO: Final = {1_000: 6.0, 10_000: 3.0}
 """Values per second -> how many times the floor the gateway may cost."""
@@ -134,7 +135,7 @@ class Level:
     first_value_s: float = 0.0
     written_bytes_per_value: float | None = None
     payload_bytes: int = 0
-    lost: int = 0
+    count: Count = field(default_factory=Count)
     alarm_ms: list[float] = field(default_factory=list)
     gateway_us: list[float] = field(default_factory=list)
     floor_us: list[float] = field(default_factory=list)
@@ -151,7 +152,9 @@ class Level:
             "floor_us_per_value": round(median(self.floor_us), 3),
             "gateway_us_per_value": round(median(self.gateway_us), 3),
             "ratio": self.ratio,
-            "lost": self.lost,
+            "lost": self.count.lost * REGISTERS,
+            "duplicates": self.count.duplicates * REGISTERS,
+            "out_of_order": self.count.out_of_order * REGISTERS,
             "floor_windows_us": [round(us, 3) for us in self.floor_us],
             "gateway_windows_us": [round(us, 3) for us in self.gateway_us],
             "floor_switches_per_s": _switches(self.floor),
@@ -340,7 +343,7 @@ def _judge(site: Site, loads: list[Load], level: Level, offset_ns: int) -> None:
     level.gateway_us = [_us_per_value(window, answers) for window in level.gateway]
     level.floor_us = [_us_per_value(window, answers) for window in level.floor]
     log = [one for one in arrivals(site.stores[RECIPIENT]) if one.outcome == "new"]
-    level.lost = _lost_values(log, answers, level.due)
+    level.count = _count(log, answers, level.due)
     level.alarm_ms = _alarm_ms(log, answers, loads, offset_ns)
 
 
@@ -356,8 +359,8 @@ def _us_per_value(window: Window, answers: Answers) -> float:
     return window.cpu_s * 1e6 / values
 
 
-def _lost_values(log: list[StoredArrival], answers: Answers, due: list[tuple[int, int]]) -> int:
-    """Values of due answers that did not arrive as they were answered, once."""
+def _count(log: list[StoredArrival], answers: Answers, due: list[tuple[int, int]]) -> Count:
+    """Judge the due answers; one reading is a whole answer, which arrives unchanged or not at all."""
     said = {
         Reading(answers.names[device], counter): registers
         for device, counter, registers in zip(
@@ -374,24 +377,20 @@ def _lost_values(log: list[StoredArrival], answers: Answers, due: list[tuple[int
     seen = []
     for one in log:
         if _lane(one) == "reading":
-            scans = orjson.loads(one.payload)["scans"]
-            readings = [reading for scan in scans if (reading := _whole(scan, said)) is not None]
-            seen.append(Arrival(one.key, one.sha256, backfill=False, readings=readings))
-    due_seen = [
-        Arrival(one.key, one.content, one.backfill, [r for r in one.readings if r in wanted]) for one in seen
-    ]
-    count = judge(wanted, due_seen)
-    return (count.lost + count.duplicates + count.out_of_order) * REGISTERS
+            envelope = orjson.loads(one.payload)
+            readings = [reading for scan in envelope["scans"] if (reading := _whole(scan, said)) in wanted]
+            seen.append(Arrival(one.key, one.sha256, envelope["replay"] == "backfill", readings))
+    return judge(wanted, seen)
 
 
-def _whole(scan: dict[str, Any], said: dict[Reading, bytes]) -> Reading | None:
-    """The answer a scan is, None where it is not one, whole and unchanged."""
+def _whole(scan: dict[str, Any], said: dict[Reading, bytes]) -> Reading:
+    """The answer a scan is, ``NOTHING`` where it is not one, whole and unchanged."""
     values = np.array(scan["value"], dtype=np.float64)
     if scan["quality"] != "good" or np.isnan(values).any():
-        return None
+        return NOTHING
     reading = Reading(scan["device"], int(values[0]))
     registers = np.frombuffer(said.get(reading, b""), ">u2")[COUNTER_REGISTERS:]
-    return reading if np.array_equal(np.rint(values[1:] / SCALE), registers) else None
+    return reading if np.array_equal(np.rint(values[1:] / SCALE), registers) else NOTHING
 
 
 def _alarm_ms(log: list[StoredArrival], answers: Answers, loads: list[Load], offset_ns: int) -> list[float]:
@@ -456,8 +455,12 @@ def _problems(levels: list[Level], figures: Figures) -> list[str]:
         bound = MAX_RATIO.get(rate)
         if bound is not None and level.ratio > bound:
             found.append(f"at {rate} values/s the ratio is {level.ratio}, at most {bound:g}")
-        if level.lost:
-            found.append(f"at {rate} values/s {level.lost} values are lost, doubled or out of order")
+        count = level.count
+        if not count.clean:
+            found.append(
+                f"at {rate} values/s answers are not all there, once and in order: {count.lost} lost, "
+                f"{count.duplicates} doubled, {count.out_of_order} out of order; {count.examples}"
+            )
     for name, bound in (
         ("rss_mb", MAX_RSS_MB),
         ("alarm_ms_p99", MAX_ALARM_P99_MS),

@@ -191,3 +191,18 @@ def test_a_flooded_inbox_refuses_and_declares(tmp_path, monkeypatch):
             assert (gap["cause"], gap["dropped"]) == ("overflow", 2)
 
     asyncio.run(story())
+
+
+def test_alarms_that_are_written_at_once_do_not_put_the_readings_off(tmp_path):
+    async def story():
+        async with house(tmp_path) as h:
+            for n in range(20):
+                h.intake.post(scan(90.0 if n % 2 == 0 else 50.0, n))
+                await until(
+                    lambda n=n: len([r for r in h.heard.records if r.lane == "alarm"]) >= 10 * (n + 1)
+                )
+            assert h.intake._next_flush_s <= asyncio.get_running_loop().time() + 0.2
+            h.intake.post(scan(51.0, 99))
+            await until(lambda: any(s.taken_ns == 99 for r in h.heard.records for s in decode(r.body).scans))
+
+    asyncio.run(story())
