@@ -21,7 +21,7 @@ import zstandard
 from sqlite_utils import Database
 
 from gateway.errors import Exit, UserFacingError
-from gateway.uplink.dialects.plantgate_1 import Incoming, parse_message, parse_status
+from gateway.uplink.dialects.plantgate_1 import MAX_SEQ, Incoming, parse_message, parse_status
 from gateway.uplink.message import DialectError
 
 SCHEMA_VERSION: Final = 1
@@ -185,20 +185,26 @@ class Store:
                 message.lane,
                 message.seq,
                 envelope["kind"],
-                str(envelope.get("created_at", "")),
-                str(envelope.get("replay", "")),
+                _text(envelope.get("created_at")),
+                _text(envelope.get("replay")),
                 int(envelope.get("durable") is True),
                 message.content,
                 one.received_ns,
                 self._pack.compress(one.payload),
             ),
         )
-        for item in envelope.get("items", ()):
+        items = envelope.get("items")
+        for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
                 self._keep_item(message, item)
 
     def _keep_item(self, message: Incoming, item: dict[str, Any]) -> None:
-        gateway_id, text = message.envelope["gateway_id"], orjson.dumps(item).decode()
+        """Beside the message, which is stored whole: an odd item costs its own line in these tables, no more."""
+        gateway_id = message.envelope["gateway_id"]
+        try:
+            text = orjson.dumps(item).decode()
+        except orjson.JSONEncodeError:  # it may be read deeper than it may be written
+            return
         if message.envelope["kind"] == "alarm":
             # Changes may come out of order over a bad line; the latest is the one with the highest number.
             change_no = item.get("change_no")
@@ -208,9 +214,9 @@ class Store:
                 " item = excluded.item, key = excluded.key WHERE excluded.change_no >= alarm.change_no",
                 (
                     gateway_id,
-                    str(item.get("alarm_id", message.key)),
-                    change_no if isinstance(change_no, int) else 0,
-                    str(item.get("point_id", "")),
+                    _text(item.get("alarm_id")) or message.key,
+                    change_no if isinstance(change_no, int) and 0 < change_no <= MAX_SEQ else 0,
+                    _text(item.get("point_id")),
                     int(item.get("active") is True),
                     text,
                     message.key,
@@ -218,7 +224,8 @@ class Store:
             )
         elif message.envelope["kind"] == "snapshot":
             self._db.conn.execute(
-                "INSERT INTO snapshot VALUES (?, ?, ?, ?)", (message.key, gateway_id, text, len(message.jpeg))
+                "INSERT OR IGNORE INTO snapshot VALUES (?, ?, ?, ?)",
+                (message.key, gateway_id, text, len(message.jpeg)),
             )
 
 
@@ -236,6 +243,10 @@ def arrivals(path: Path) -> Iterator[StoredArrival]:
         for n, key, sha256, received_ns, outcome, packed in rows:
             payload = b"" if packed is None else unpack.decompress(packed)
             yield StoredArrival(n, key, sha256, received_ns, outcome, payload)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> UserFacingError:

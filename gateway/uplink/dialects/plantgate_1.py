@@ -28,6 +28,8 @@ MAX_RECEIPT_KEYS: Final = 1_000
 MAX_MESSAGE_BYTES: Final = 16 << 20
 """A receiver reads nothing larger."""
 MAX_KEY_CHARS: Final = 256
+MAX_SEQ: Final = 2**63 - 1
+"""What a database counts with."""
 MAX_REASON_CHARS: Final = 500
 MEMO_ENTRIES: Final = 4_096
 """Point lists and quality columns remembered in their written form; beyond it the memory starts anew."""
@@ -227,8 +229,10 @@ def parse_message(topic: str, payload: bytes) -> Incoming:
     gateway, site = envelope.get("gateway_id"), envelope.get("site_id")
     if topic != f"{SCHEMA}/{site}/{gateway}/{lane}" or envelope.get("lane") != lane:
         raise DialectError(f"topic {topic!r} is not the one of its content")
-    if not _is_key(key) or type(seq) is not int or seq < 1:
+    if not _is_key(key) or type(seq) is not int or not 1 <= seq <= MAX_SEQ:
         raise DialectError("msg_id or seq is missing")
+    if not isinstance(site, str):
+        raise DialectError("site_id is no text")
     parts = key.split("/")
     if len(parts) != 4 or [parts[0], *parts[2:]] != [gateway, lane, str(seq)]:
         raise DialectError(f"msg_id {key!r} is not gateway/spool/lane/seq of its message")
@@ -248,7 +252,7 @@ def parse_status(topic: str, payload: bytes) -> tuple[str, str, str]:
     """
     fields = _object(payload)
     site, gateway, state = fields.get("site_id"), fields.get("gateway_id"), fields.get("state")
-    if topic != f"{SCHEMA}/{site}/{gateway}/status" or state not in {"online", "offline"}:
+    if topic != f"{SCHEMA}/{site}/{gateway}/status" or state not in ("online", "offline"):
         raise DialectError(f"no status of the gateway of topic {topic!r}")
     return str(site), str(gateway), str(state)
 

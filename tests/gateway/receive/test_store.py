@@ -1,3 +1,4 @@
+import json
 import os
 import sqlite3
 
@@ -79,17 +80,45 @@ def test_snapshot_and_status(store, tmp_path):
     assert rows(tmp_path, "SELECT * FROM status") == [("site", "gw", "offline", 5)]
 
 
-@pytest.mark.parametrize(
-    "item", [{"change_no": "x"}, {"change_no": 2**70, "alarm_id": None}, {"point_id": []}]
-)
-def test_odd_items_are_stored_like_any_other(store, item):
-    envelope = orjson.loads(arrival("alarm", 1, {}).payload)
-    odd = Arrived(
-        "plantgate/1/site/gw/alarm",
-        orjson.dumps({**envelope, "items": [{**item, "change_no": 1}, "no object"]}),
-        1,
-    )
-    assert store.commit([odd])[0].outcome == "new"
+def nested(depth):
+    return {"a": nested(depth - 1)} if depth else {}
+
+
+ODD = [
+    ("alarm", {"items": [{"change_no": "x"}, "no object"]}),
+    ("alarm", {"items": [{"change_no": 2**63, "alarm_id": None}]}),
+    ("alarm", {"items": [{"change_no": -1, "point_id": [], "alarm_id": 7}]}),
+    ("alarm", {"items": [nested(400)]}),
+    ("alarm", {"created_at": nested(900), "replay": 5, "durable": "yes"}),
+    ("alarm", {"kind": "sample", "scans": [{}], "items": None}),
+    ("alarm", {"kind": "sample", "scans": [{}], "items": 5}),
+    ("snapshot", {"items": [{"id": "1"}, {"id": "2"}]}),
+]
+
+
+@pytest.mark.parametrize(("lane", "odd"), ODD)
+def test_odd_content_is_stored_like_any_other(store, lane, odd):
+    """Whatever one gateway sends, the receiver serves the others on."""
+    good = arrival(lane, 1, {})
+    text = good.payload if lane == "alarm" else good.payload[4:]
+    changed = json.dumps({**orjson.loads(text), **odd}).encode()
+    payload = changed if lane == "alarm" else len(changed).to_bytes(4, "big") + changed
+    judged = store.commit([Arrived(good.topic, payload, 1), arrival("journal", 1, {})])
+    assert [one.outcome for one in judged] == ["new", "new"]
+
+
+@pytest.mark.parametrize("odd", [{"seq": 2**63, "msg_id": f"gw/spool/alarm/{2**63}"}, {"site_id": ["site"]}])
+def test_what_no_database_takes_is_malformed_and_nothing_else_is_held_up(store, odd):
+    envelope = {**orjson.loads(arrival("alarm", 1, {}).payload), **odd}
+    topic = f"plantgate/1/{envelope['site_id']}/gw/alarm"
+    judged = store.commit([Arrived(topic, orjson.dumps(envelope), 1), arrival("journal", 1, {})])
+    assert [one.outcome for one in judged] == ["malformed", "new"]
+
+
+@pytest.mark.parametrize("state", [["online"], {"a": 1}, None])
+def test_a_status_that_is_none_disturbs_nobody(store, state):
+    fields = {"schema": "plantgate/1", "site_id": "site", "gateway_id": "gw", "state": state}
+    assert store.commit([Arrived("plantgate/1/site/gw/status", orjson.dumps(fields), 1)]) == []
 
 
 def test_disk_full_is_said_and_nothing_is_half_stored(store, tmp_path):
