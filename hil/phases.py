@@ -33,7 +33,6 @@ PHASES: Final = ("connect", "read", "evaluate", "commit", "publish", WAIT)
 _AWAITED: Final[tuple[tuple[type, str, str], ...]] = (
     (MqttTransport, "connect", "connect"),
     (ModbusSource, "_open", "connect"),
-    (ModbusLink, "ask", "read"),
     (SpoolWriter, "append", "commit"),
 )
 Entered: TypeAlias = Callable[[str], None]
@@ -49,6 +48,7 @@ class Phases:
     def __init__(self) -> None:
         self.entered: Entered = _nobody
         self._under_way: Counter[str] = Counter()
+        self._asked: WeakSet[ModbusLink] = WeakSet()
         self._windows: WeakSet[Window] = WeakSet()
         self._stack = ExitStack()
 
@@ -56,6 +56,8 @@ class Phases:
         for owner, name, phase in _AWAITED:
             self._wrap(owner, name, self._awaited(getattr(owner, name), phase))
         self._wrap(Engine, "step", self._called(Engine.step, "evaluate"))
+        self._wrap(ModbusLink, "put", self._put(ModbusLink.put))
+        self._wrap(ModbusLink, "release", self._released(ModbusLink.release))
         self._wrap(Window, "sent", self._sent(Window.sent))
         return self
 
@@ -68,11 +70,14 @@ class Phases:
         """The gateway has ended; the next one begins."""
         self.entered = _nobody
         self._under_way.clear()
+        self._asked.clear()
         self._windows.clear()
 
     def now(self) -> frozenset[str]:
         """What is under way; never empty."""
         found = {phase for phase, times in self._under_way.items() if times > 0}
+        if self._asked:
+            found.add("read")
         if any(len(window) for window in self._windows):
             found.add("publish")
         return frozenset(found or {WAIT})
@@ -100,6 +105,23 @@ class Phases:
                 return inner(*args, **named)
             finally:
                 self._under_way[phase] -= 1
+
+        return outer
+
+    def _put(self, inner: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(inner)
+        def outer(link: ModbusLink, *args: Any, **named: Any) -> None:
+            inner(link, *args, **named)
+            self._asked.add(link)
+            self.entered("read")
+
+        return outer
+
+    def _released(self, inner: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(inner)
+        def outer(link: ModbusLink, *args: Any, **named: Any) -> None:
+            self._asked.discard(link)
+            inner(link, *args, **named)
 
         return outer
 
