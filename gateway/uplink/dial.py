@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 
@@ -44,14 +45,13 @@ class Dialer:
     """Connects once.
 
     Args:
-        tls: whom to trust and who we are.
+        make_tls: whom to trust and who we are; called by ``dial``, for it reads files, and a disk may hang.
         timeout_s: bound of the TCP and of the TLS handshake each, per address of the host.
         silence_s: TCP_USER_TIMEOUT of the connection.
     """
 
-    def __init__(self, tls: ssl.SSLContext, timeout_s: float, silence_s: float) -> None:
-        self._tls = tls
-        self._tls.sslsocket_class = TlsSocket
+    def __init__(self, make_tls: Callable[[], ssl.SSLContext], timeout_s: float, silence_s: float) -> None:
+        self._make_tls = make_tls
         self._timeout_s = timeout_s
         self._silence_ms = int(silence_s * 1000)
         self._handles: list[socket.socket] = []
@@ -63,7 +63,10 @@ class Dialer:
         Raises:
             OSError: no address answered, or TLS failed (``ssl.SSLError``), or it was interrupted.
             UnicodeError: this is no host name.
+            Exception: what ``make_tls`` raises.
         """
+        tls = self._make_tls()
+        tls.sslsocket_class = TlsSocket
         failure: OSError = ConnectionRefusedError(f"{host} has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, protocol)
@@ -76,8 +79,7 @@ class Dialer:
                 if self._interrupted.is_set():
                     raise ConnectionAbortedError("closed while connecting")
                 sock.connect(address)
-                secure = self._tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-                sock = secure
+                sock = secure = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
                 secure.do_handshake()
             except ssl.SSLError:
                 sock.close()

@@ -1,10 +1,10 @@
 """One MQTT 5 connection over mutual TLS: the only file of the gateway that imports paho.
 
-A thread only connects (name look-up, TCP, TLS: these block) and hands the socket over; from then on the asyncio
-loop drives paho through the steps it offers for foreign loops (``loop_read``, ``loop_write``, ``loop_misc``) on
-a non-blocking socket. A thread that turned paho's own loop cost 5 wake-ups and 0.8 ms of CPU per message
-(docs/decisions/0009-mqtt-on-the-loop.md). paho's in-flight and queue limits are off: the sender's window is the
-only queue. A client object is used for one connection.
+A thread only connects (certificate files, name look-up, TCP, TLS: these block) and hands the socket over; from then
+on the asyncio loop drives paho through the steps it offers for foreign loops (``loop_read``, ``loop_write``,
+``loop_misc``) on a non-blocking socket. A thread that turned paho's own loop cost 5 wake-ups and 0.8 ms of CPU per
+message (docs/decisions/0009-mqtt-on-the-loop.md). paho's in-flight and queue limits are off: the sender's window is
+the only queue. A client object is used for one connection.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,9 @@ TEND_S: Final = 2.0
 
 CLOSE_S: Final = 1.5
 """A polite goodbye may take this long; likewise the end of a connection attempt that was interrupted."""
+
+ANSWER_S: Final = 10.0
+"""A broker that has not said yes to connection and subscription so long after the handshake is given up."""
 
 READ_BURST: Final = 64
 """paho's reading steps in one turn of the loop."""
@@ -122,6 +126,7 @@ class MqttTransport:
         self._thread: threading.Thread | None = None
         self._socket: TlsSocket | None = None
         self._tending: asyncio.TimerHandle | None = None
+        self._answering: asyncio.TimerHandle | None = None
         self._writing: asyncio.Handle | None = None
         self._watches_write = False
         self._closing = False
@@ -132,8 +137,9 @@ class MqttTransport:
     async def connect(self) -> None:
         """See ``Transport.connect``."""
         endpoint = self._endpoint
-        tls = refusals.client_tls(endpoint.ca, endpoint.certificate, endpoint.private_key)
-        self._dialer = Dialer(tls, endpoint.connect_timeout_s, endpoint.silence_s)
+        files = (endpoint.ca, endpoint.certificate, endpoint.private_key)
+        make_tls = partial(refusals.client_tls, *files)
+        self._dialer = Dialer(make_tls, endpoint.connect_timeout_s, endpoint.silence_s)
         client = self._client = _PahoClient(endpoint.client_id, self._dialer)
         client.max_inflight_messages_set(0)
         client.max_queued_messages_set(0)
@@ -197,6 +203,8 @@ class MqttTransport:
             client.connect(
                 endpoint.host, endpoint.port, endpoint.keepalive_s, clean_start=True, properties=session
             )
+        except LinkError as e:
+            why = e
         except (OSError, UnicodeError) as e:
             why = refusals.of_connecting(e, endpoint.host, endpoint.port)
         try:
@@ -219,6 +227,7 @@ class MqttTransport:
         client.on_socket_register_write = self._on_wants_write
         client.on_socket_close = self._on_socket_close
         self._loop.add_reader(sock, self._read)
+        self._answering = self._loop.call_later(ANSWER_S, self._unanswered)
         self._tend()
         self._write()
 
@@ -261,10 +270,15 @@ class MqttTransport:
         if self._client is not None and self._step(self._client.loop_misc):
             self._tending = self._loop.call_later(TEND_S, self._tend)
 
+    def _unanswered(self) -> None:
+        if not self._up.done():
+            self._why = self._why or refusals.unanswered(self._endpoint.host, self._endpoint.port)
+            self._finish()
+
     def _finish(self) -> None:
         """Leave nothing behind, and tell whoever has to know."""
         assert self._client is not None
-        for handle in (self._tending, self._writing):
+        for handle in (self._tending, self._answering, self._writing):
             if handle is not None:
                 handle.cancel()
         self._client.release()

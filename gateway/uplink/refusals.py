@@ -88,6 +88,15 @@ def ended() -> LinkError:
     return LinkError("E-LINK-LOST", {"zh": "连接已中断。", "en": "The connection was lost."}, _WAIT)
 
 
+def unanswered(host: str, port: int) -> LinkError:
+    """TLS stands, but the broker does not say whether it takes us."""
+    text = {
+        "zh": f"{host}:{port} 已接通，但代理服务器没有应答。",
+        "en": f"{host}:{port} took the connection, but the broker does not answer.",
+    }
+    return LinkError("E-LINK-UNANSWERED", text, _WAIT)
+
+
 def garbled(error: Exception) -> LinkError:
     """The other side spoke, but no MQTT."""
     text = {

@@ -14,7 +14,7 @@ from hil.ports import free_port
 def tls(tmp_path):
     authority = Authority(tmp_path)
     client = authority.client("gateway")
-    return client_tls(authority.ca_file, client.certificate, client.key)
+    return lambda: client_tls(authority.ca_file, client.certificate, client.key)
 
 
 def test_interrupted_before_it_began(tls):

@@ -1,10 +1,12 @@
 import asyncio
+import os
 import socket
 import ssl
 import threading
 
 import pytest
 
+from gateway.uplink import mqtt
 from gateway.uplink.message import TooLargeError, Verdict
 from gateway.uplink.mqtt import Endpoint, MqttTransport
 from gateway.uplink.transport import LinkError
@@ -363,5 +365,42 @@ def test_cancelled_while_connecting_leaves_nothing(lab, tmp_path, deed):
             for filler in fillers:
                 filler.close()
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("mqtt-")]
+
+    lab.once(main())
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x20\x03\x00\x00\x00"])
+def test_broker_that_does_not_answer_is_given_up(lab, tmp_path, monkeypatch, answer):
+    """TLS stands, and then: no word at all, or a connection but never a subscription."""
+    monkeypatch.setattr(mqtt, "ANSWER_S", 0.3)
+
+    async def main():
+        broker = Broker(tmp_path)
+        gone = asyncio.Event()
+
+        async def speak(reader, writer):
+            writer.write(answer)
+            await reader.read()
+            writer.close()
+            gone.set()
+
+        server = await asyncio.start_server(speak, broker.host, broker.port, ssl=server_tls(broker))
+        async with server:
+            assert (await refusal(gateway_end(broker))).code == "E-LINK-UNANSWERED"
+            await gone.wait()
+
+    lab.once(main())
+
+
+def test_a_disk_that_hangs_over_a_certificate_holds_up_this_line_alone(lab, tmp_path):
+    async def main():
+        broker = Broker(tmp_path)
+        hanging = tmp_path / "hanging.pem"
+        os.mkfifo(hanging)
+        connecting = asyncio.create_task(refusal(gateway_end(broker, ca=hanging)))
+        await asyncio.sleep(0.1)
+        assert not connecting.done(), "the loop goes on, the line waits"
+        hanging.write_bytes(b"")
+        assert (await connecting).code == "E-TLS-FILE"
 
     lab.once(main())
