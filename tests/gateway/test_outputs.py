@@ -11,12 +11,12 @@ from gateway.outputs import Output
 from gateway.plant import OutputConfig
 
 
-def change(n=1):
+def change(n=1, condition="LT-1/high"):
     return AlarmChanged(
         "raise",
         Alarm(
-            f"LT-1/high@{n}", "LT-1/high", "limit", "LT-1", "plc", 1, "1号罐", True, False, "H", "H", "H",
-            81.0, 81.0, 80.0, "", n, n,
+            f"{condition}@{n}", condition, "limit", "LT-1", "plc", 1, "1号罐", True, False, "H", "H", "H",
+            81.0, 81.0, 80.0, "", n, n, change_no=n,
         ),
     )  # fmt: skip
 
@@ -79,14 +79,31 @@ def test_a_hanging_command_holds_up_nobody_and_is_killed(monkeypatch, output):
     until(lambda: "timed out" in siren.failure)
 
 
-def test_beyond_the_bound_the_oldest_change_goes_and_the_newest_sounds(tmp_path, monkeypatch, output):
+def test_beyond_the_bound_changes_are_folded_per_condition_and_none_is_dropped(tmp_path, monkeypatch, output):
     monkeypatch.setattr(outputs, "MAX_WAITING", 3)
-    gate = tmp_path / "gate"
-    program = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    gate, said = tmp_path / "gate", tmp_path / "said"
+    program = (
+        f"import os, sys, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
+        f"open({str(said)!r}, 'a').write(sys.stdin.read())"
+    )
     siren = output(kind="command", argv=(sys.executable, "-c", program))
-    for n in range(8):
+    siren.sound(change(0))
+    until(lambda: not siren._waiting)
+    siren.sound(change(1, "TT-2/high"))
+    for n in range(2, 50):
         siren.sound(change(n))
-    assert "skipped" in siren.failure
+    assert len(siren._waiting) <= 4
     gate.touch()
-    until(lambda: siren.sounded >= 3)
-    assert siren.sounded <= 4
+    until(lambda: not siren._waiting and orjson.loads(said.read_bytes().splitlines()[-1])["change_no"] == 49)
+    lines = [orjson.loads(line) for line in said.read_bytes().splitlines()]
+    assert [line["change_no"] for line in lines][:2] == [0, 1], "the only change of another condition is kept"
+    assert len(lines) + sum(line["coalesced"] for line in lines) == 50
+
+
+def test_an_output_that_cannot_even_be_tried_says_so_and_the_next_change_sounds(tmp_path, output):
+    siren = output(kind="file", path=tmp_path / "a\0b")
+    siren.sound(change(1))
+    until(lambda: siren.failure)
+    siren._config = OutputConfig("siren", kind="file", path=tmp_path / "siren")
+    siren.sound(change(2))
+    until(lambda: siren.sounded == 1)
