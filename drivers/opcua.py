@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.client.ua_client import UaClient, UASocketProtocol
+from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol
 from asyncua.client.ua_session import UaSession
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from asyncua.ua.attribute_ids import AttributeIds
@@ -265,6 +265,17 @@ class _Transport(UaClient):
         wire.is_session_closing = self._is_session_closing
         return wire
 
+    async def connect_socket(self, host: str, port: int) -> None:
+        """As asyncua's, but without its ``asyncio.wait_for``, which on 3.11 can forget a cancellation."""
+        self._set_state(UaClientState.CONNECTING)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.get_running_loop().create_connection(self._make_protocol, host, port)
+        except BaseException:
+            self._set_state(UaClientState.DISCONNECTED)
+            raise
+        self._set_state(UaClientState.SOCKET_OPEN)
+
     async def leave(self) -> None:
         """Leave no socket behind, whatever state it is in."""
         wire = self.wire
@@ -329,6 +340,7 @@ class OpcUaSource:
                     await self._follow(await self._subscribe(client))
             except SourceError as error:
                 self._fall(error)
+            _stop_if_asked()
             failures = failures + 1 if self._counters["publishes"] == published else 0
             bound_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures, 10))
             await asyncio.sleep(random.uniform(0, bound_s))  # noqa: S311 - jitter, no secret
@@ -364,23 +376,26 @@ class OpcUaSource:
                 client.session_timeout = SESSION_MS
                 client.security_policy = policy
                 client.uaclient.set_security(policy)
-                await client.connect_socket()
-                await client.send_hello()
-                await client.open_secure_channel()
+                await self._open_channel(client)
                 await client.create_session()
                 await client.activate_session()
-            try:
-                yield client
-            finally:
-                await self._farewell(client)
+            yield client
+
+    async def _open_channel(self, client: Client) -> None:
+        await client.connect_socket()
+        await client.send_hello()
+        await client.open_secure_channel()
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[Client]:
+        """A client for one connection, which leaves neither session nor socket behind."""
         client = Client(self._options.endpoint, timeout=self._options.timeout_s)
         client.uaclient = transport = _Transport(self._options.timeout_s)
         try:
             yield client
         finally:
+            if transport.state in (UaClientState.CHANNEL_OPEN, UaClientState.CONNECTED):
+                await self._farewell(client)
             await transport.leave()
 
     async def _farewell(self, client: Client) -> None:
@@ -389,7 +404,9 @@ class OpcUaSource:
             async with asyncio.timeout(CLOSE_S):
                 await client.close_session()
                 await client.close_secure_channel()
-        except (UaError, OSError, TimeoutError) as error:
+        except asyncio.CancelledError:
+            _stop_if_asked()
+        except (UaError, OSError) as error:
             log.debug("%s: no farewell: %s", self._device.name, error)
 
     async def _trusted_server_certificate(self) -> x509.Certificate:
@@ -405,7 +422,8 @@ class OpcUaSource:
             files = {file.name: file.read_bytes() for file in chosen}
         async with self._client() as client:
             with _translated(self._options.endpoint):
-                endpoints = await client.connect_and_get_server_endpoints()
+                await self._open_channel(client)
+                endpoints = await client.get_endpoints()
         offered = [
             endpoint.ServerCertificate
             for endpoint in endpoints
@@ -653,9 +671,23 @@ def _ignore(_: object) -> None:
     """Does nothing: asyncua wants a callback; ``_follow`` takes the answers itself."""
 
 
+def _stop_if_asked() -> None:
+    """End the task if it was cancelled, even if a library lost that on its way.
+
+    On 3.11 ``asyncio.wait_for`` may return a result instead, and what fails while a cancelled call is being
+    cleaned up replaces the cancellation.
+
+    Raises:
+        CancelledError: the task was asked to stop.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @contextmanager
 def _translated(endpoint: str) -> Iterator[None]:
-    """Whatever asyncua raises becomes a SourceError here.
+    """Whatever asyncua raises becomes a SourceError here; a cancellation goes before everything.
 
     Raises:
         SourceError: the call failed.
@@ -663,17 +695,24 @@ def _translated(endpoint: str) -> Iterator[None]:
     try:
         yield
     except (SourceError, WriteRefusedError):
+        _stop_if_asked()
         raise
-    except TimeoutError as error:
-        raise SourceError(Cause.COMM, f"{endpoint}: no answer in time") from error
-    except UaStatusCodeError as error:
+    except (Exception, asyncio.CancelledError) as error:
+        # asyncua names no list of what it raises, and a hostile server can make it raise anything
+        _stop_if_asked()
+        raise _meaning(endpoint, error) from error
+    _stop_if_asked()
+
+
+def _meaning(endpoint: str, error: BaseException) -> SourceError:
+    """What an exception out of asyncua says about the server."""
+    if isinstance(error, (TimeoutError, asyncio.CancelledError)):  # the latter: a time-out met an answer
+        return SourceError(Cause.COMM, f"{endpoint}: no answer in time")
+    if isinstance(error, UaStatusCodeError):
         name = ua.StatusCode(error.code).name
         cause = Cause.REFUSED if name.startswith(_SECURITY_WORDS) else Cause.COMM
-        raise SourceError(cause, f"{endpoint}: the server answers {name}") from error
-    except OSError as error:
-        raise SourceError(Cause.COMM, f"{endpoint}: {error.strerror or error}") from error
-    except Exception as error:  # asyncua names no list, and what a hostile server sends can raise anything
-        what = f"{type(error).__name__}: {error}"
-        raise SourceError(
-            Cause.GARBLED, f"{endpoint}: the server's answer makes no sense ({what})"
-        ) from error
+        return SourceError(cause, f"{endpoint}: the server answers {name}")
+    if isinstance(error, OSError):
+        return SourceError(Cause.COMM, f"{endpoint}: {error.strerror or error}")
+    what = f"{type(error).__name__}: {error}"
+    return SourceError(Cause.GARBLED, f"{endpoint}: the server's answer makes no sense ({what})")

@@ -6,6 +6,7 @@ A driver's test gives a ``Wire`` with a healthy real peer behind it and a functi
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,7 @@ from drivers.kit.scan import Scan
 
 PATIENCE_S = 30.0
 """Against hanging only; nothing is judged by it."""
+RANDOM_STOPS = 60
 STOP_S = 1.0
 """What the contract promises."""
 
@@ -54,10 +56,10 @@ class Wire:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
-        for writer in self._writers:
-            writer.transport.abort()
-        while self._pumps:
-            await asyncio.gather(*self._pumps, return_exceptions=True)
+        while self._pumps:  # a connection just accepted may come after the others have been broken
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.wait(self._pumps, timeout=0.05)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -184,6 +186,21 @@ async def stops_in_any_state(make: MakeSource, wire: Wire) -> None:
             await wire.mend()
             await wire.cut()
             await sockets_gone(mine)
+
+
+async def stops_at_random_moments(make: MakeSource, wire: Wire) -> None:
+    """Cancellations that meet an answer, a time-out or a clean-up are where libraries lose them."""
+    dice = random.Random(1)
+    for _ in range(RANDOM_STOPS):
+        await wire.mend()
+        async with running(make(Catch().post)):
+            await asyncio.sleep(dice.uniform(0, 0.12))
+            fate = dice.random()
+            if fate < 0.3:
+                wire.hold()
+            elif fate < 0.6:
+                await wire.cut()
+            await asyncio.sleep(dice.uniform(0, 0.06))
 
 
 async def silence_is_bad_and_passes(make: MakeSource, wire: Wire) -> None:

@@ -349,6 +349,7 @@ def test_only_reading_function_codes_ever_arrive() -> None:
     "promise",
     [
         contract.stops_in_any_state,
+        contract.stops_at_random_moments,
         contract.silence_is_bad_and_passes,
         contract.unreachable_from_the_start_is_said,
     ],

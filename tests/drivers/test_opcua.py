@@ -384,6 +384,7 @@ def test_a_server_that_talks_nonsense_gives_a_cause_and_no_exception(pki: dict[s
     "promise",
     [
         contract.stops_in_any_state,
+        contract.stops_at_random_moments,
         contract.silence_is_bad_and_passes,
         contract.unreachable_from_the_start_is_said,
     ],
