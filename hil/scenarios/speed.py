@@ -29,24 +29,21 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import numpy as np
-import orjson
-
 from drivers.modbus import Options
 from gateway.config import load as load_configuration
-from gateway.receive.store import StoredArrival, arrivals
+from gateway.receive.store import arrivals
 from hil.answers import Answers
+from hil.arrived import alarm_ms, count_answers, lane_of
 from hil.blockdev import LoopDisk, why_not
 from hil.floor import FloorDevice, FloorPlan
-from hil.judge import Arrival, Count, Reading, judge
-from hil.load import SCALE, Load, crossing_of
+from hil.judge import Count
+from hil.load import Load
 from hil.modbus_plc import COUNTER_REGISTERS
 from hil.processes import TICK_S, Tree, start
 from hil.program import ProgramError
@@ -66,7 +63,6 @@ ALARMS_TIMEOUT_S: Final = 180.0
 ALARMS_SPARE: Final = 1.1
 """So many more crossings are driven than samples are needed."""
 SPOOL_QUOTA: Final = "512 MiB"
-NOTHING: Final = Reading("", 0)
 
 MAX_RATIO: Final = {1_000: 6.0, 10_000: 3.0}
 """Values per second -> how many times the floor the gateway may cost."""
@@ -108,14 +104,14 @@ class Window:
     Attributes:
         from_ns, to_ns: CLOCK_MONOTONIC.
         cpu_s: of the process tree; at least the tick in which the kernel shows it.
-        switches: context switches of the process tree.
+        switches_per_s: context switches of the process tree.
         rss_bytes: at its end.
     """
 
     from_ns: int
     to_ns: int
     cpu_s: float
-    switches: int
+    switches_per_s: float
     rss_bytes: int
 
 
@@ -157,8 +153,8 @@ class Level:
             "out_of_order": self.count.out_of_order * REGISTERS,
             "floor_windows_us": [round(us, 3) for us in self.floor_us],
             "gateway_windows_us": [round(us, 3) for us in self.gateway_us],
-            "floor_switches_per_s": _switches(self.floor),
-            "gateway_switches_per_s": _switches(self.gateway),
+            "floor_switches_per_s": median(window.switches_per_s for window in self.floor),
+            "gateway_switches_per_s": median(window.switches_per_s for window in self.gateway),
             "message_bytes": self.payload_bytes,
         }
 
@@ -178,19 +174,12 @@ async def measure(effort: Effort) -> Figures:
     levels = []
     with tempfile.TemporaryDirectory(prefix="plantgate-speed-") as name:
         for number, devices in enumerate(effort.devices):
-            folder = Path(name, str(devices))
-            with _spool_disk(folder) as disk:
+            folder = Path(tempfile.mkdtemp(dir=name))
+            with nullcontext() if missing else LoopDisk(folder) as disk:
                 levels.append(
                     await _level(devices, effort, folder, disk, last=number == len(effort.devices) - 1)
                 )
     return _verdict(levels, missing)
-
-
-@contextmanager
-def _spool_disk(folder: Path) -> Iterator[LoopDisk | None]:
-    folder.mkdir()
-    with ExitStack() as stack:
-        yield None if why_not() else stack.enter_context(LoopDisk(folder))
 
 
 async def _level(devices: int, effort: Effort, folder: Path, disk: LoopDisk | None, *, last: bool) -> Level:
@@ -241,7 +230,7 @@ async def _window(tree: Tree, seconds: float) -> Window:
         from_ns,
         to_ns,
         max(TICK_S, after.cpu_s - before.cpu_s),
-        after.context_switches - before.context_switches,
+        round((after.context_switches - before.context_switches) / seconds, 1),
         after.rss_bytes,
     )
 
@@ -311,14 +300,10 @@ def _floor_plan(site: Site) -> FloorPlan:
 
 
 def _typical_message(site: Site) -> bytes:
-    sent = [one.payload for one in arrivals(site.stores[RECIPIENT]) if _lane(one) == "reading"]
+    sent = [one.payload for one in arrivals(site.stores[RECIPIENT]) if lane_of(one) == "reading"]
     if not sent:
         raise ProgramError("the gateway has sent no readings")
     return sorted(sent, key=len)[len(sent) // 2]
-
-
-def _lane(one: StoredArrival) -> str:
-    return one.key.split("/")[2] if one.key else ""
 
 
 async def _cross_limits(loads: list[Load], level: Level, effort: Effort) -> None:
@@ -343,8 +328,8 @@ def _judge(site: Site, loads: list[Load], level: Level, offset_ns: int) -> None:
     level.gateway_us = [_us_per_value(window, answers) for window in level.gateway]
     level.floor_us = [_us_per_value(window, answers) for window in level.floor]
     log = [one for one in arrivals(site.stores[RECIPIENT]) if one.outcome == "new"]
-    level.count = _count(log, answers, level.due)
-    level.alarm_ms = _alarm_ms(log, answers, loads, offset_ns)
+    level.count = count_answers(log, answers, level.due)
+    level.alarm_ms = alarm_ms(log, answers, loads, offset_ns)
 
 
 def _values(answers: Answers, from_ns: int, to_ns: int) -> int:
@@ -357,70 +342,6 @@ def _us_per_value(window: Window, answers: Answers) -> float:
     if values == 0:
         raise ProgramError("nothing was read within a window")
     return window.cpu_s * 1e6 / values
-
-
-def _count(log: list[StoredArrival], answers: Answers, due: list[tuple[int, int]]) -> Count:
-    """Judge the due answers; one reading is a whole answer, which arrives unchanged or not at all."""
-    said = {
-        Reading(answers.names[device], counter): registers
-        for device, counter, registers in zip(
-            answers.device.tolist(), answers.counter.tolist(), answers.registers, strict=True
-        )
-    }
-    wanted = {
-        Reading(answers.names[device], counter)
-        for device, counter, at_ns in zip(
-            answers.device.tolist(), answers.counter.tolist(), answers.monotonic_ns.tolist(), strict=True
-        )
-        if any(from_ns <= at_ns < to_ns for from_ns, to_ns in due)
-    }
-    seen = []
-    for one in log:
-        if _lane(one) == "reading":
-            envelope = orjson.loads(one.payload)
-            readings = [reading for scan in envelope["scans"] if (reading := _whole(scan, said)) in wanted]
-            seen.append(Arrival(one.key, one.sha256, envelope["replay"] == "backfill", readings))
-    return judge(wanted, seen)
-
-
-def _whole(scan: dict[str, Any], said: dict[Reading, bytes]) -> Reading:
-    """The answer a scan is, ``NOTHING`` where it is not one, whole and unchanged."""
-    values = np.array(scan["value"], dtype=np.float64)
-    if scan["quality"] != "good" or np.isnan(values).any():
-        return NOTHING
-    reading = Reading(scan["device"], int(values[0]))
-    registers = np.frombuffer(said.get(reading, b""), ">u2")[COUNTER_REGISTERS:]
-    return reading if np.array_equal(np.rint(values[1:] / SCALE), registers) else NOTHING
-
-
-def _alarm_ms(log: list[StoredArrival], answers: Answers, loads: list[Load], offset_ns: int) -> list[float]:
-    at_ns = dict(
-        zip(
-            zip(answers.device.tolist(), answers.counter.tolist(), strict=True),
-            answers.monotonic_ns.tolist(),
-            strict=True,
-        )
-    )
-    of_tag = {load.tag: (answers.names.index(load.name), load) for load in loads}
-    crossing: dict[str, int] = {}
-    samples = []
-    for one in log:
-        envelope = orjson.loads(one.payload) if _lane(one) == "alarm" else {"items": []}
-        for item in envelope["items"]:
-            known = of_tag.get(item["point_id"])
-            if known is None or item["type"] != "limit" or envelope["durable"] is not True:
-                continue
-            device, load = known
-            if item["active"]:
-                crossing[item["alarm_id"]] = crossing_of(item["value"])
-            steps = load.crossed if item["active"] else load.returned
-            answer_ns = at_ns[device, steps[crossing[item["alarm_id"]]]]
-            samples.append((one.received_ns - offset_ns - answer_ns) / 1e6)
-    return samples
-
-
-def _switches(windows: list[Window]) -> float:
-    return round(median(one.switches / ((one.to_ns - one.from_ns) / 1e9) for one in windows), 1)
 
 
 # -- the verdict --------------------------------------------------------------------------------------
