@@ -2,6 +2,8 @@
 
 Started from the spool outwards (nothing may be read before it can be kept), stopped from the field inwards:
 sources, evaluation, a last flush, links, spool, outputs.
+
+Over 400 lines because everything that exists is named here once.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import logging
 import os
 import secrets
 import signal
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +30,8 @@ from buffer.settings import LaneState, Opened, SpoolSettings
 from buffer.writer import SpoolWriter
 from drivers.kit.contract import Source
 from gateway import config as configuration
-from gateway.alarm.life import Alarm, AlarmChanged, restore
-from gateway.beginning import start_entries
-from gateway.certificates import certificate_mistakes
+from gateway.alarm.life import AlarmChanged
+from gateway.beginning import standing, start_entries
 from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer
@@ -44,6 +46,7 @@ from gateway.pending import Pending, gap_item
 from gateway.pictures import Watcher
 from gateway.plant import Config
 from gateway.pointlists import PointLists
+from gateway.rejections import Rejections
 from gateway.spooling import spool_settings, spool_trouble
 from gateway.status import alarms_view, endurance_s, identity_view, points_view, sources_view, spool_view
 from gateway.supervise import Supervisor
@@ -65,6 +68,11 @@ STALE_MARGIN_S: Final = 5.0
 
 RECIPIENT_SILENT_S: Final = 60.0
 """A recipient that acknowledged nothing for so long while something waits is an alarm."""
+
+LOOK_UPS: Final = "look-up"
+MAX_LOOK_UPS: Final = 8
+LOOK_UPS_S: Final = 1.0
+"""Threads of the loop's blocking calls, how many, and how long a stop waits for them."""
 
 log = logging.getLogger("plantgate.app")
 
@@ -97,9 +105,10 @@ async def _until_stopped(house: House) -> int:
     notify("STOPPING=1")
     serving.cancel()
     await asyncio.wait({serving, stopping})
+    await _wait_for_look_ups(house)
     if house.hanging:
         log.error("left behind, because it did not stop in time: %s", ", ".join(house.hanging))
-        os._exit(Exit.OK if stop.is_set() else Exit.INTERNAL)
+        os._exit(Exit.ENVIRONMENT if stop.is_set() else Exit.INTERNAL)
     if serving.cancelled():
         return Exit.OK
     failure = serving.exception()
@@ -108,15 +117,30 @@ async def _until_stopped(house: House) -> int:
     return Exit.INTERNAL
 
 
+async def _wait_for_look_ups(house: House) -> None:
+    """A name server that does not answer holds its thread for long; Python would wait for it at the exit."""
+    end = time.monotonic() + LOOK_UPS_S
+    while any(thread.name.startswith(LOOK_UPS) for thread in threading.enumerate()):
+        pool = house.look_ups
+        pool.shutdown(wait=False, cancel_futures=True)
+        if time.monotonic() > end:
+            house.hanging.append("name look-up")
+            return
+        await asyncio.sleep(LOOK_UPS_S / 50)
+
+
 class House:
     """One running gateway; also the answers that the control socket gives.
 
     Attributes:
         hanging: parts that did not leave in time at the stop; [] is the promise.
+        look_ups: threads of the loop's blocking calls: names, pictures, sockets' clients.
     """
 
     def __init__(self, config: Config) -> None:
         self.hanging: list[str] = []
+        self.look_ups = ThreadPoolExecutor(MAX_LOOK_UPS, LOOK_UPS)
+        self._rejections = Rejections()
         self._config = config
         self._clock = SystemClock()
         self._started = self._looked = self._clock.now()
@@ -139,11 +163,12 @@ class House:
             UserFacingError: something a person must mend stands in the way of the start.
             RuntimeError: evaluation is broken; the house must be set up again.
         """
+        asyncio.get_running_loop().set_default_executor(self.look_ups)
         async with AsyncExitStack() as stack:
             self._outputs = tuple(Output(o, self._config.rev) for o in self._config.outputs)
             stack.callback(self._close_outputs)
             opened = await self._open_spool(stack)
-            engine = Engine(self._watched(), _standing(opened), self._started)
+            engine = Engine(self._watched(), standing(opened.state)[0], self._started)
             self._senders = self._make_senders(opened)
             links, core, field = (Supervisor(self._fell) for _ in range(3))
             stack.push_async_callback(self._stop, links)
@@ -227,10 +252,6 @@ class House:
         for alarm in list(self._intake.engine.alarms.values()):
             if alarm.type == "gateway" and alarm.active:
                 self._intake.condition(alarm.source, "")  # what is still wrong will say so again
-        for mistake in certificate_mistakes(self._config, datetime.now(UTC)):
-            # One line that cannot be trusted must not silence the siren: it stands as an alarm instead.
-            log.error("%s", mistake)
-            self._intake.condition(f"certificate/{mistake.place}", mistake.line(self._config.language))
         for entry in start_entries(self._config, opened, self._started, version("plantgate"), boot_id()):
             self._intake.journal(entry.kind, entry.item, entry.state)
 
@@ -270,8 +291,7 @@ class House:
             sender.recovered(seqs)
 
     def _rejected(self, recipient: str, key: str, reason: str) -> None:
-        item = {"recipient": recipient, "msg_id": key, "verdict": "rejected", "reason": reason}
-        self._intake.journal("delivery", {**item, "at": rfc3339(self._clock.now().utc_ns)})
+        self._rejections.add(recipient, key, reason)
         self._intake.condition(f"rejected/{recipient}", f"{key}: {reason}")
 
     def _capture(self, wish: Capture) -> None:
@@ -279,11 +299,9 @@ class House:
         if watcher is not None:
             watcher.wish(wish)
 
-    def _keep_picture(self, item: dict[str, Any], taken_ns: int) -> None:
-        now = self._clock.now()
-        self._intake.add_draft(
-            Draft("snapshot", taken_ns, encode_item("snapshot", item, now.clock, self._config.rev))
-        )
+    def _keep_picture(self, kind: str, item: dict[str, Any], taken_ns: int) -> None:
+        body = encode_item(kind, item, self._clock.now().clock, self._config.rev)
+        self._intake.add_draft(Draft("snapshot" if kind == "snapshot" else "journal", taken_ns, body))
 
     def _alive(self) -> None:
         """Evaluation has just run: the only thing that feeds the watchdog, at most once a beat."""
@@ -304,14 +322,23 @@ class House:
             if step_ns:
                 log.warning("the clock was set by %.1f s", step_ns / 1e9)
                 self._intake.journal("clock_step", {"by_ms": step_ns // 1_000_000, "at": rfc3339(now.utc_ns)})
-            for output in self._outputs:
-                self._intake.condition(f"output/{output.name}", output.failure)
-            for sender in self._senders:
-                silent = sender.state == "unauthorised" or sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
-                self._intake.condition(
-                    f"recipient/{sender.name}", sender.detail or "silent" if silent else ""
-                )
+            for part, failure in self._failures(now):
+                self._intake.condition(part, failure)
+            for item in self._rejections.due(now.mono_ns):
+                self._intake.journal("delivery", {**item, "at": rfc3339(now.utc_ns)})
             self._intake.beat()
+
+    def _failures(self, now: Now) -> Iterator[tuple[str, str]]:
+        """Every part that can fail and come back while the house stands, and its failure ("" if it is well)."""
+        stats = self._spool.stats()
+        yield "storage", stats.detail if stats.state == "full" else ""
+        for output in self._outputs:
+            yield f"output/{output.name}", output.failure
+        for watcher in self._watchers.values():
+            yield f"camera/{watcher.name}", watcher.failure
+        for sender in self._senders:
+            silent = sender.state == "unauthorised" or sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
+            yield f"recipient/{sender.name}", sender.detail or "silent" if silent else ""
 
     async def _purge(self) -> None:
         while True:
@@ -383,7 +410,3 @@ class House:
 def _driver(name: str) -> Any:
     """The driver's module; config.py has checked that it exists."""
     return importlib.import_module(f"drivers.{name}")
-
-
-def _standing(opened: Opened) -> list[Alarm]:
-    return [restore(value) for key, value in opened.state.items() if key.startswith("alarm/")]

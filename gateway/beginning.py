@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from buffer.record import Gap
 from buffer.settings import Opened
+from gateway.alarm.life import Alarm, restore
 from gateway.instant import Now, rfc3339
 from gateway.pending import gap_item
 from gateway.plant import Config
 from gateway.pointlists import CURRENT, PREFIX, PointLists
+
+ALARM: Final = "alarm/"
+"""An alarm's state is kept under this and its condition."""
+
+
+def standing(state: Mapping[str, bytes]) -> tuple[list[Alarm], list[str]]:
+    """The alarms that stood at the last stop, and the names of states that cannot be read."""
+    alarms: list[Alarm] = []
+    unreadable: list[str] = []
+    for key, value in state.items():
+        if key.startswith(ALARM):
+            try:
+                alarms.append(restore(value))
+            except ValueError:
+                unreadable.append(key)
+    return alarms, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,10 @@ def start_entries(config: Config, opened: Opened, now: Now, version: str, boot_i
         "unclean": opened.unclean,
         "quarantined": opened.quarantined.name if opened.quarantined else None,
     }
+    _, unreadable = standing(opened.state)
+    if unreadable:
+        # One alarm that nobody can read must not stop the gateway; if its condition still holds it is raised anew.
+        entries.append(Entry("alarms_unreadable", {"states": unreadable}, dict.fromkeys(unreadable)))
     entries.append(Entry("start", {**start}, {BOOT: boot_id.encode()}))
     if opened.unclean or opened.quarantined:
         killed = opened.state.get(BOOT, b"").decode() == boot_id

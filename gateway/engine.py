@@ -45,6 +45,9 @@ _SIDES: Final[tuple[tuple[str, AlarmType, tuple[int, ...]], ...]] = (
 """(name, type, columns of the limit table from worst to mildest): one excursion at a time each."""
 
 Rows = NDArray[np.intp]
+FIRST_READ_NS: Final = 60_000_000_000
+"""A point that nothing was read of for so long after the start is not read, whatever the reason."""
+
 MEMO_ROWS: Final = 1_024
 """Groups of devices whose rows are remembered."""
 
@@ -95,7 +98,7 @@ class Engine:
         quality: uint8[n], quality of the last reading.
         taken_ns: int64[n], UTC of the last reading, 0 before the first.
         alarms: live alarms by condition: active, or returned and not yet acknowledged.
-        strangers: scans of unknown devices or another point list, refused and counted.
+        strangers: scans of unknown devices or of more points than the device has, refused and counted.
     """
 
     def __init__(self, devices: Sequence[WatchedDevice], standing: Iterable[Alarm], now: Now) -> None:
@@ -127,6 +130,8 @@ class Engine:
         self.alarms: dict[str, Alarm] = {}
         self.strangers = 0
         self._rows_known: dict[tuple[str, ...], tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
+        self._last_id_ns = 0
+        self._never_read_ns: int | None = now.mono_ns + FIRST_READ_NS
         self._changes: list[AlarmChanged] = []
         self._captures: list[Capture] = []
         for alarm in standing:
@@ -147,7 +152,9 @@ class Engine:
     @property
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds at which ``tick`` has something to decide without new data; None: never."""
-        return min(self._stale_mono_ns.values(), default=None)
+        deadlines = self._stale_mono_ns.values()
+        first = () if self._never_read_ns is None else (self._never_read_ns,)
+        return min((*deadlines, *first), default=None)
 
     def step(self, scans: Sequence[Scan], now: Now) -> Outcome:
         """Judge scans in the order given; scans of different devices are judged in one pass."""
@@ -174,6 +181,9 @@ class Engine:
         silent = [
             self._not_read(name, now) for name, stale in self._stale_mono_ns.items() if now.mono_ns >= stale
         ]
+        if self._never_read_ns is not None and now.mono_ns >= self._never_read_ns:
+            self._never_read_ns = None
+            silent += [self._not_read(name, now, never=True) for name in self._never_read()]
         return self.step(silent, now)
 
     def acknowledge(self, alarm_id: str, actor: str, note: str, now: Now) -> Outcome:
@@ -276,7 +286,7 @@ class Engine:
 
     def _move_limits(self, row: int, violated: MaskArray, active: MaskArray, value: float, now: Now) -> None:
         self._table.set_active(row, violated)
-        point = self._points[row]
+        point, peak = self._points[row], _number(self._peak[row])
         for side, kind, columns in _SIDES:
             before = next((LEVELS[k] for k in columns if active[k]), None)
             after = next((LEVELS[k] for k in columns if violated[k]), None)
@@ -284,14 +294,12 @@ class Engine:
                 continue
             condition = f"{point.point.name}/{side}"
             if after is None:
-                peak = _number(self._peak[row])
                 self._clear(condition, self._why_cleared(point, before), value, peak, now)
             elif before is None:
                 self._peak[row] = value
                 self._raise(condition, kind, point.point.name, self._source_name(row), after, "", value, now)
             else:
                 alarm = self.alarms[condition]
-                peak = _number(self._peak[row])
                 self._change(life.escalated(alarm, after, value, point.limits.edge(after), peak, now.utc_ns))
                 if point.camera:
                     self._captures.append(Capture(point.camera, alarm.alarm_id))
@@ -314,17 +322,20 @@ class Engine:
                 name = self._source_names[k]
                 cause = Cause.COMM.word if down[k] else ""
                 self._raise_or_clear(f"{name}/comm", "comm", "", name, "COMM", cause, now)
-            self._down = down
+            released, self._down = self._down & ~down, down
+            for row in np.flatnonzero(self._comm & released[self._source] & ~self._quality_alarm):
+                # The source is back and this point is not: it needs an alarm of its own, seen now or not.
+                self._set_quality_alarm(int(row), cause_of(int(self.quality[row])).word, now)
         alarming = unusable & _ALARMING[quality >> 2] & ~(comm & self._down[self._source[rows]])
         changed = np.where(unusable, alarming & ~self._quality_alarm[rows], self._quality_alarm[rows])
         for i in np.flatnonzero(changed):
-            row = int(rows[i])
-            self._quality_alarm[row] = alarming[i]
-            name = self._points[row].point.name
             cause = cause_of(int(quality[i])).word if alarming[i] else ""
-            self._raise_or_clear(
-                f"{name}/quality", "quality", name, self._source_name(row), "BAD", cause, now
-            )
+            self._set_quality_alarm(int(rows[i]), cause, now)
+
+    def _set_quality_alarm(self, row: int, cause: str, now: Now) -> None:
+        self._quality_alarm[row] = bool(cause)
+        name = self._points[row].point.name
+        self._raise_or_clear(f"{name}/quality", "quality", name, self._source_name(row), "BAD", cause, now)
 
     # -- alarms that stand ----------------------------------------------------------------------------
 
@@ -352,8 +363,10 @@ class Engine:
         before = self.alarms.get(condition)
         point = self._points[self._row[point_id]] if point_id else None
         limited = point is not None and kind in ("limit", "digital")
+        # Two excursions within one step, or after the clock was set back, are still two.
+        self._last_id_ns = max(now.utc_ns, self._last_id_ns + 1)
         alarm = Alarm(
-            alarm_id=f"{condition}@{now.utc_ns}",
+            alarm_id=f"{condition}@{self._last_id_ns}",
             condition=condition,
             type=kind,
             point_id=point_id,
@@ -425,14 +438,22 @@ class Engine:
     def _source_name(self, row: int) -> str:
         return str(self._source_names[self._source[row]])
 
-    def _not_read(self, name: str, now: Now) -> Scan:
-        n = len(self._devices[name].points)
+    def _never_read(self) -> list[str]:
+        """Devices with points of which nothing was read since the start."""
+        unread = self.taken_ns == 0
+        ends = {name: base + len(self._devices[name].points) for name, base in self._base.items()}
+        return [name for name, base in self._base.items() if unread[base : ends[name]].any()]
+
+    def _not_read(self, name: str, now: Now, *, never: bool = False) -> Scan:
+        base, n = self._base[name], len(self._devices[name].points)
+        unread = self.taken_ns[base : base + n] == 0
+        points = (np.flatnonzero(unread) if never else np.arange(n)).astype(np.uint16)
         return Scan(
             device=name,
             config_rev="",
-            points=np.arange(n, dtype=np.uint16),
-            values=np.full(n, np.nan),
-            quality=np.full(n, bad(Cause.NOT_READ), dtype=np.uint8),
+            points=points,
+            values=np.full(len(points), np.nan),
+            quality=np.full(len(points), bad(Cause.NOT_READ), dtype=np.uint8),
             taken_ns=now.utc_ns,
             taken_mono_ns=now.mono_ns,
         )

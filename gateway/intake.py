@@ -25,7 +25,7 @@ from gateway.codec import encode_item
 from gateway.engine import Capture, Engine, Outcome
 from gateway.instant import Now, rfc3339
 from gateway.outputs import Output
-from gateway.pending import DiskOutage, Pending, Waiting, append_of, without_readings
+from gateway.pending import MAX_CHANGES, DiskOutage, Pending, Waiting, append_of, without_bulk
 
 GATHER_S: Final = 0.002
 """Answers that arrive together are judged together; an alarm waits at most this long for its neighbours."""
@@ -186,6 +186,8 @@ class Intake:
                     await asyncio.wait({self._in_flight})
                     self._settle_commit(waiting)
                 await self._commit(self._pending.take())
+                if self._pending.urgent:  # the first was refused for its readings' sake
+                    await self._commit(self._pending.take())
         except TimeoutError:
             return False
         return self.outage is None
@@ -221,18 +223,25 @@ class Intake:
             await asyncio.sleep(RETRY_S)
 
     def _settle_commit(self, waiting: Waiting) -> bool:
+        """What came of an append; False if the disk wants a pause before the next."""
         assert self._in_flight is not None
         in_flight, self._in_flight, self._in_flight_waiting = self._in_flight, None, None
         try:
             records = in_flight.result()
         except SpoolFullError as e:
-            log.error("no room for readings: %s", e)  # noqa: TRY400 - the text names the spool and the bound
-            self._pending.put_back(without_readings(waiting))
+            left = without_bulk(waiting)
+            self._pending.put_back(left)
+            if left is not waiting:
+                return True  # alarms and journal have room of their own: they are tried at once
+            self._disk_fell("full", str(e), waiting)
             return False
         except (DiskError, QueueFullError) as e:
             self._pending.put_back(waiting)
             self._disk_fell("dead", str(e), waiting)
             return False
+        except Exception:
+            self._pending.put_back(waiting)  # a defect: told by the supervisor, and nothing lost by it
+            raise
         if self._numbers:
             self._match(waiting, records)
         if self.outage is not None:
@@ -272,21 +281,21 @@ class Intake:
         """Tell the senders which record each volatile change has become."""
         alarm_seqs = [record.seq for record in records if record.lane == "alarm"]
         numbers = {
-            self._numbers.pop(_name(change)): seq
+            self._numbers.pop(change.name): seq
             for change, seq in zip(waiting.changes, alarm_seqs, strict=True)
-            if _name(change) in self._numbers
+            if change.name in self._numbers
         }
         self._recipients.recovered(numbers)
 
     def _send_volatile(self, changes: Sequence[AlarmChanged], now: Now) -> None:
         for change in changes:
-            if _name(change) in self._numbers:
+            if change.name in self._numbers:
                 continue
-            self._numbers[_name(change)] = self._next_number
+            self._numbers[change.name] = self._next_number
             self._sent_volatile += 1
             self._recipients.volatile(self._next_number, change, now)
             self._next_number += 1
-
-
-def _name(change: AlarmChanged) -> str:
-    return f"{change.alarm.alarm_id}#{change.alarm.change_no}"
+        if len(self._numbers) > 2 * MAX_CHANGES:
+            # Changes that were folded away become no record any more; nobody will ask for their numbers.
+            waiting = {change.name for change in self._pending.changes}
+            self._numbers = {name: number for name, number in self._numbers.items() if name in waiting}

@@ -7,10 +7,12 @@ Alarm changes are never dropped: beyond the bound the changes of one alarm are f
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from buffer.record import Append, Draft, Gap
+from buffer.retention import BULK
 from drivers.kit.scan import Scan
 from gateway.alarm.life import AlarmChanged
 from gateway.codec import encode_item, encode_samples
@@ -18,6 +20,13 @@ from gateway.instant import ClockState, Now
 
 MAX_CHANGES: Final = 10_000
 """Alarm changes kept apart; beyond it they are folded per alarm."""
+
+SCAN_ROWS: Final = 16
+"""A scan counts as so many rows more than it has: what its object weighs in memory."""
+
+RECORD_ROWS: Final = 20_000
+RECORD_SCANS: Final = 2_000
+"""Largest record of readings: what waited longer becomes several, so that every recipient can take each."""
 
 MAX_DRAFTS: Final = 10_000
 """Other drafts (journal, snapshots) kept; beyond it the oldest go and are counted in the gap."""
@@ -71,10 +80,11 @@ class Pending:
         self._drafts: list[Draft] = []
         self._state: dict[str, bytes | None] = {}
         self._gap: Gap | None = None
+        self._fold_at = MAX_CHANGES
 
     @property
     def rows(self) -> int:
-        """Readings waiting."""
+        """Readings waiting, and ``SCAN_ROWS`` for each of their scans."""
         return self._rows
 
     @property
@@ -95,7 +105,7 @@ class Pending:
     def add_scans(self, scans: tuple[Scan, ...], cause: str = "disk") -> None:
         """Readings to record; the oldest go beyond the bound, and the gap grows by them."""
         self._scans.extend(scans)
-        self._rows += sum(len(scan.points) for scan in scans)
+        self._rows += sum(SCAN_ROWS + len(scan.points) for scan in scans)
         if self._rows > self._max_rows:
             self._shed(cause)
 
@@ -103,9 +113,9 @@ class Pending:
         """Alarm changes to record, and with them the alarms' state."""
         for change in changes:
             alarm = change.alarm
-            self._changes[f"{alarm.alarm_id}#{alarm.change_no}"] = change
+            self._changes[change.name] = change
             self._state[f"alarm/{alarm.condition}"] = None if alarm.ended else alarm.state_bytes()
-        if len(self._changes) > MAX_CHANGES:
+        if len(self._changes) > self._fold_at:
             self._fold()
 
     def add_draft(self, draft: Draft, state: dict[str, bytes | None] | None = None) -> None:
@@ -138,14 +148,14 @@ class Pending:
         self._drafts = [*waiting.drafts, *newer.drafts]
         self._state = {**waiting.state, **newer.state}
         for change in (*waiting.changes, *newer.changes):
-            self._changes[f"{change.alarm.alarm_id}#{change.alarm.change_no}"] = change
+            self._changes[change.name] = change
         self.add_scans((*waiting.scans, *newer.scans))
 
     def _shed(self, cause: str) -> None:
         shed: list[Scan] = []
         while self._rows > self._max_rows:
             scan = self._scans.pop(0)
-            self._rows -= len(scan.points)
+            self._rows -= SCAN_ROWS + len(scan.points)
             shed.append(scan)
         self._lose(shed[0].taken_ns, shed[-1].taken_ns, len(shed), cause)
 
@@ -157,31 +167,52 @@ class Pending:
         self._gap = Gap("reading", 0, 0, from_ns, to_ns, cause, dropped)
 
     def _fold(self) -> None:
+        """Keep the newest change of each condition, with the count of those before it."""
         newest: dict[str, AlarmChanged] = {}
         for change in self._changes.values():
-            before = newest.pop(change.alarm.alarm_id, None)
+            before = newest.pop(change.alarm.condition, None)
             folded = before.coalesced + 1 if before else 0
-            newest[change.alarm.alarm_id] = replace(change, coalesced=change.coalesced + folded)
-        self._changes = OrderedDict((f"{c.alarm.alarm_id}#{c.alarm.change_no}", c) for c in newest.values())
+            newest[change.alarm.condition] = replace(change, coalesced=change.coalesced + folded)
+        self._changes = OrderedDict((change.name, change) for change in newest.values())
+        # Folding costs a look at every change, so it waits until it can halve them again.
+        self._fold_at = max(MAX_CHANGES, 2 * len(self._changes))
 
 
-def without_readings(waiting: Waiting) -> Waiting:
-    """What is left of an append when the spool has no room for readings: they become the gap."""
-    scans, gap = waiting.scans, waiting.gap
-    if not scans:
+def _portions(scans: tuple[Scan, ...]) -> Iterator[list[Scan]]:
+    """Scans in their order, cut where a record would become too large for a recipient."""
+    portion: list[Scan] = []
+    rows = 0
+    for scan in scans:
+        if portion and (rows + len(scan.points) > RECORD_ROWS or len(portion) >= RECORD_SCANS):
+            yield portion
+            portion, rows = [], 0
+        portion.append(scan)
+        rows += len(scan.points)
+    if portion:
+        yield portion
+
+
+def without_bulk(waiting: Waiting) -> Waiting:
+    """What is left of an append when the spool has room for alarms and journal only: the rest becomes the gap."""
+    lost = [scan.taken_ns for scan in waiting.scans]
+    lost += [draft.created_ns for draft in waiting.drafts if draft.lane in BULK]
+    if not lost:
         return waiting
-    from_ns, dropped = scans[0].taken_ns, len(scans)
+    gap, from_ns, to_ns, dropped = waiting.gap, min(lost), max(lost), len(lost)
     if gap is not None:
-        from_ns, dropped = min(gap.from_ns, from_ns), gap.dropped + dropped
-    return replace(waiting, scans=(), gap=Gap("reading", 0, 0, from_ns, scans[-1].taken_ns, "quota", dropped))
+        from_ns, to_ns, dropped = min(gap.from_ns, from_ns), max(gap.to_ns, to_ns), gap.dropped + dropped
+    drafts = tuple(draft for draft in waiting.drafts if draft.lane not in BULK)
+    return replace(
+        waiting, scans=(), drafts=drafts, gap=Gap("reading", 0, 0, from_ns, to_ns, "quota", dropped)
+    )
 
 
 def append_of(waiting: Waiting, config_rev: str, clock: ClockState, now: Now) -> Append:
     """The one transaction that makes all of it durable: what caused an alarm, the alarm, and its state."""
-    drafts: list[Draft] = []
-    if waiting.scans:
-        body = encode_samples(list(waiting.scans), clock, config_rev)
-        drafts.append(Draft("reading", waiting.scans[-1].taken_ns, body))
+    drafts = [
+        Draft("reading", portion[-1].taken_ns, encode_samples(portion, clock, config_rev))
+        for portion in _portions(waiting.scans)
+    ]
     for change in waiting.changes:
         body = encode_item("alarm", change.item(config_rev), clock, config_rev)
         drafts.append(Draft("alarm", change.alarm.changed_ns, body))

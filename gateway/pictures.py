@@ -22,8 +22,8 @@ from gateway.plant import CameraConfig
 MAX_WISHES: Final = 8
 """Pictures one camera may owe; beyond it the newest wish is dropped, for the oldest moment is gone anyway."""
 
-Keep = Callable[[dict[str, Any], int], None]
-"""(item of the snapshot record, UTC nanoseconds): makes it durable."""
+Keep = Callable[[str, dict[str, Any], int], None]
+"""(kind of record, its item, UTC nanoseconds): makes it durable."""
 
 
 class Watcher:
@@ -45,7 +45,7 @@ class Watcher:
         self._keep = keep
         self._attach = attach
         self._wishes: asyncio.Queue[Capture] = asyncio.Queue(MAX_WISHES)
-        self._failure = ""
+        self.failure = ""
         self._last_ns = 0
 
     def wish(self, capture: Capture) -> None:
@@ -61,12 +61,15 @@ class Watcher:
             capture = await self._wishes.get()
             try:
                 picture = await self._camera.capture()
-                await asyncio.to_thread(self._files.store, picture.jpeg)
+                stored = await asyncio.to_thread(self._files.store, picture.jpeg)
             except (SourceError, SpoolError) as e:
-                self._failure = str(e)
+                self.failure = str(e)
                 continue
-            self._failure = ""
+            self.failure = ""
             self._record(capture, picture)
+            if stored.deleted:
+                item = {"sha256": list(stored.deleted), "cause": "quota"}
+                self._keep("pictures_given_up", item, picture.taken_ns)
 
     def _record(self, capture: Capture, picture: Picture) -> None:
         self._last_ns = picture.taken_ns
@@ -81,14 +84,14 @@ class Watcher:
             "mime": "image/jpeg",
             "size_bytes": len(picture.jpeg),
         }
-        self._keep(item, picture.taken_ns)
+        self._keep("snapshot", item, picture.taken_ns)
         self._attach(capture.alarm_id, snapshot_id)
 
     def state(self) -> dict[str, Any]:
         """For ``status``."""
         return {
             "name": self.name,
-            "state": "failed" if self._failure else "ok",
-            "detail": self._failure,
+            "state": "failed" if self.failure else "ok",
+            "detail": self.failure,
             "last_at": rfc3339(self._last_ns) if self._last_ns else None,
         }

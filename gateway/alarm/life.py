@@ -140,6 +140,11 @@ class AlarmChanged:
     alarm: Alarm
     coalesced: int = 0
 
+    @property
+    def name(self) -> str:
+        """Names this change among all."""
+        return f"{self.alarm.alarm_id}#{self.alarm.change_no}"
+
     def item(self, config_rev: str) -> dict[str, Any]:
         """Fields of FIELD.md section 5, as they stand in the record and on the wire."""
         return {
@@ -151,16 +156,17 @@ class AlarmChanged:
 
 
 def restore(state: bytes) -> Alarm:
-    """The alarm that ``state_bytes`` wrote.
+    """The alarm that ``state_bytes`` wrote; what a newer version added to it is passed over.
 
     Raises:
         ValueError: these bytes are not one.
     """
     try:
-        fields = orjson.loads(state)
+        known = Alarm.__dataclass_fields__
+        fields = {name: value for name, value in orjson.loads(state).items() if name in known}
         fields["snapshot_ids"] = tuple(fields["snapshot_ids"])
         return Alarm(**fields)
-    except (orjson.JSONDecodeError, KeyError, TypeError) as e:
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as e:
         raise ValueError(f"not an alarm's state: {e}") from e
 
 

@@ -169,7 +169,9 @@ def test_a_point_without_communication_among_others_is_its_own_alarm():
 def test_a_source_that_falls_silent_is_told_by_the_clock_alone():
     bench = Bench(stale_after_s=5)
     bench.see(85.0)
-    assert bench.engine.next_deadline == 6 * SECOND
+    assert bench.engine.next_deadline == 6 * SECOND, (
+        "the stale deadline comes before the one for what was never read"
+    )
     assert bench.engine.tick(now(5.9)).changes == ()
     changes = bench.engine.tick(now(6)).changes
     assert [c.alarm.condition for c in changes] == ["plc/comm"]
@@ -293,6 +295,44 @@ def test_an_alarm_whose_point_was_taken_out_clears_and_says_why():
     bench = Bench(tank("OTHER"), standing=standing_after(85.0))
     outcome = bench.engine.tick(now(1))
     assert [(c.transition, c.alarm.clear_kind) for c in outcome.changes] == [("clear", "point_removed")]
+
+
+def test_a_point_that_stays_away_when_its_source_is_back_is_its_own_alarm():
+    """OPC UA posts changes only: no scan need ever name the point again."""
+    bench = Bench(tank("A"), tank("B"))
+    assert bench.see([math.nan, math.nan], bad(Cause.COMM)) == ["raise plc/comm COMM"]
+    assert bench.see([50.0], first=1) == ["clear plc/comm COMM", "raise A/quality BAD"]
+    assert bench.see([math.nan], bad(Cause.COMM)) == []
+    assert bench.see([50.0]) == ["clear A/quality BAD"]
+
+
+def test_a_point_of_which_nothing_is_ever_read_does_not_look_safe():
+    bench = Bench(tank("A"), tank("B"))
+    bench.see([50.0])
+    deadline = bench.engine.next_deadline
+    assert deadline == 60 * SECOND
+    assert bench.engine.tick(now(59)).changes == ()
+    changes = bench.engine.tick(now(60)).changes
+    assert [(c.transition, c.alarm.condition, c.alarm.cause) for c in changes] == [
+        ("raise", "B/quality", "not_read")
+    ]
+    assert bench.engine.next_deadline is None
+
+
+def test_two_excursions_within_one_step_are_two_alarms():
+    bench = Bench()
+    outcome = bench.engine.step([scan(95.0), scan(20.0), scan(95.0)], now(1))
+    assert [c.transition for c in outcome.changes] == ["raise", "clear", "raise"]
+    first, _, second = (c.alarm.alarm_id for c in outcome.changes)
+    assert first != second
+
+
+def test_a_jump_from_high_to_low_keeps_each_sides_own_peak():
+    bench = Bench()
+    bench.see(95.0)
+    bench.see(3.0)
+    assert bench.live().peak == 95.0
+    assert bench.live("LT-1/low").peak == 3.0
 
 
 QUALITIES = [

@@ -46,9 +46,9 @@ def test_what_caused_an_alarm_the_alarm_and_its_state_are_one_append():
 
 
 def test_beyond_the_bound_the_oldest_readings_go_and_the_gap_says_so():
-    pending = Pending(35)
+    pending = Pending(80)
     pending.add_scans(tuple(scan(k) for k in range(1, 8)))
-    assert pending.rows == 30
+    assert pending.rows == 3 * (10 + module.SCAN_ROWS)
     append = append_of(pending.take(), "rev", UNSYNCHRONISED, NOW)
     assert kinds(append) == [("reading", "sample"), ("journal", "gap")]
     item = decode(append.drafts[1].body).header["item"]
@@ -99,4 +99,31 @@ def test_nothing_waits_twice_however_often_the_disk_fails(rounds):
     pending.add_scans((scan(1),))
     for _ in range(rounds):
         pending.put_back(pending.take())
-    assert pending.rows == 10
+    assert pending.rows == 10 + module.SCAN_ROWS
+
+
+def test_what_waited_long_becomes_several_records_that_every_recipient_can_take(monkeypatch):
+    monkeypatch.setattr(module, "RECORD_ROWS", 25)
+    pending = Pending(10_000)
+    pending.add_scans(tuple(scan(k) for k in range(1, 6)))
+    append = append_of(pending.take(), "rev", UNSYNCHRONISED, NOW)
+    taken = [[s.taken_ns for s in decode(draft.body).scans] for draft in append.drafts]
+    assert taken == [[1, 2], [3, 4], [5]]
+    assert [draft.created_ns for draft in append.drafts] == [2, 4, 5]
+    monkeypatch.setattr(module, "RECORD_SCANS", 1)
+    pending.add_scans(tuple(scan(k) for k in range(1, 4)))
+    assert len(append_of(pending.take(), "rev", UNSYNCHRONISED, NOW).drafts) == 3
+
+
+def test_without_room_readings_and_pictures_become_the_gap_and_the_rest_stays():
+    pending = Pending(1000)
+    pending.add_scans((scan(3), scan(4)))
+    pending.add_changes(changes_of(85.0)[:1])
+    pending.add_draft(module.Draft("snapshot", 9, b"s"))
+    pending.add_draft(module.Draft("journal", 5, b"j"))
+    left = module.without_bulk(pending.take())
+    assert [draft.lane for draft in left.drafts] == ["journal"]
+    assert len(left.changes) == 1
+    assert left.gap is not None
+    assert (left.gap.from_ns, left.gap.to_ns, left.gap.dropped, left.gap.cause) == (3, 9, 3, "quota")
+    assert module.without_bulk(left) is left

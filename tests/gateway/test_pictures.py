@@ -3,14 +3,11 @@
 import asyncio
 import hashlib
 
-import pytest
-
 from buffer.files import SnapshotFiles
+from drivers import camera
 from gateway.engine import Capture
 from gateway.pictures import MAX_WISHES, Watcher
 from gateway.plant import CameraConfig
-
-camera = pytest.importorskip("drivers.camera", reason="the camera driver brings its own test")
 
 
 async def until(condition):
@@ -30,7 +27,7 @@ def test_a_wish_becomes_a_file_and_a_record_and_a_failing_camera_says_so(tmp_pat
                 CameraConfig("cam", "camera", None, gb_code="37030600001320000001"),
                 camera.connect("cam", camera.Options(url=sim.url)),
                 files,
-                lambda item, taken_ns: kept.append(item),
+                lambda kind, item, taken_ns: kept.append(item),
                 lambda alarm_id, snapshot_id: attached.append((alarm_id, snapshot_id)),
             )
             running = asyncio.create_task(watcher.run())
@@ -47,6 +44,31 @@ def test_a_wish_becomes_a_file_and_a_record_and_a_failing_camera_says_so(tmp_pat
             assert len(kept) == 1
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(story())
+
+
+def test_a_picture_given_up_for_the_quota_is_on_record(tmp_path):
+    from hil.camera_sim import CameraSim
+
+    async def story():
+        async with CameraSim("T1", iter(range(1000)).__next__) as sim:
+            kept = []
+            watcher = Watcher(
+                CameraConfig("cam", "camera", None),
+                camera.connect("cam", camera.Options(url=sim.url)),
+                SnapshotFiles(tmp_path / "pictures", 20_000),
+                lambda kind, item, taken_ns: kept.append((kind, item)),
+                lambda alarm_id, snapshot_id: None,
+            )
+            running = asyncio.create_task(watcher.run())
+            while not any(kind == "pictures_given_up" for kind, _ in kept):
+                watcher.wish(Capture("cam", "LT-1/high@1"))
+                await asyncio.sleep(0.02)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            given_up = next(item for kind, item in kept if kind == "pictures_given_up")
+            assert given_up["sha256"][0] in {item["sha256"] for kind, item in kept if kind == "snapshot"}
 
     asyncio.run(story())
 
