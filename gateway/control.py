@@ -236,7 +236,10 @@ def _answers(path: Path, request: dict[str, Any]) -> Iterator[Any]:
 
 
 def _bound(path: Path) -> socket.socket:
-    """A bound socket of mode 0660; a stale one is removed, a living one is not."""
+    """A bound socket; a stale one is removed, a living one is not.
+
+    Its mode is 0666: who may do what is decided by the peer the kernel names, so that a role's Unix group is enough.
+    """
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         _remove_stale(path)
@@ -244,7 +247,7 @@ def _bound(path: Path) -> socket.socket:
         try:
             listening.bind(str(path))
             # Nobody can connect before listen(), so there is no moment with a wider mode.
-            path.chmod(0o660)
+            path.chmod(0o666)
             listening.setblocking(False)
         except OSError:
             listening.close()

