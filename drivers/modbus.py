@@ -40,6 +40,8 @@ from drivers.kit.planner import MAX_REGISTERS, READING_FUNCTION_CODES, Block, lo
 from drivers.kit.quality import Cause
 from drivers.kit.scan import Device, Point, Scan, missed
 
+POLLED: Final = True
+"""Every point is posted in every period; see ``kit.contract``."""
 BACKOFF_FIRST_S: Final = 0.25
 BACKOFF_MAX_S: Final = 5.0
 """The wait before a new connection is drawn from 0 to a bound that doubles between these two."""

@@ -6,6 +6,7 @@ The module offers
     Options        a frozen dataclass: the keys of the device's table in gateway.toml beyond the common ones
     check_point    (point, options) -> None, raises PointError: may this point stand in the point table?
     connect        (device, options, post) -> Source; opens nothing yet
+    POLLED         True where every point is posted in every period: then silence of the driver itself is noticed
 
 A camera module offers ``Options`` and ``connect(name, options) -> Camera``.
 """
@@ -43,7 +44,8 @@ class Source(Protocol):
     """A device being read.
 
     Promises: ``run`` returns only by cancellation and stops within one second of it in any state, leaving
-    no task, thread or socket; a silent device posts bad points with a cause once per period; a torn,
+    no task, thread or socket; a silent device's points are posted bad with a cause at once (by a polling driver
+    again in every period); a torn,
     foreign or random answer gives a cause and never a number; it recovers by itself, for ever;
     NaN never comes out good; no request that could write is ever sent.
     """

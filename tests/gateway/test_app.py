@@ -135,6 +135,26 @@ def test_a_second_gateway_on_the_same_record_is_refused(tmp_path):
     asyncio.run(story())
 
 
+def test_a_polling_driver_that_falls_silent_itself_is_an_alarm(tmp_path, monkeypatch):
+    from gateway import app
+
+    monkeypatch.setattr(app, "STALE_MARGIN_S", 0.2)
+
+    async def story():
+        (tmp_path / "data").mkdir()
+        async with (
+            ModbusPlc({1: Unit("plc", 10)}, AnswerLog()) as plc,
+            running(written(tmp_path, plc.port)) as (house, _),
+        ):
+            await asked(tmp_path, {"op": "status", "points": True}, lambda d: d["points"][0]["taken_at"])
+            house._sources["plc"]._post = lambda scan: None
+            await asked(
+                tmp_path, {"op": "status"}, lambda d: any(a["condition"] == "plc/comm" for a in d["alarms"])
+            )
+
+    asyncio.run(story())
+
+
 def test_a_broken_evaluation_takes_the_house_down(tmp_path, monkeypatch):
     async def story():
         (tmp_path / "data").mkdir()
