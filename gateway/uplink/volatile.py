@@ -11,6 +11,10 @@ from buffer.record import Lane, Record
 MAX_HELD: Final = 1_000
 """Alarm changes kept while the disk is dead and the recipient silent; beyond it the oldest is given up."""
 
+MAX_REMEMBERED: Final = 10_000
+"""Alarm changes known to be acknowledged while the disk is dead; of the oldest beyond it the durable copy goes out
+too, under its own key."""
+
 Place = tuple[Lane, int]
 
 
@@ -32,10 +36,15 @@ class VolatileAlarms:
         self.given_up = 0
         self._held: dict[int, _Held] = {}
         self._covered: dict[Place, int] = {}
-        self._acknowledged: set[int] = set()
+        self._acknowledged: dict[int, None] = {}  # in order
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest held, 0 where there is none."""
+        return next(iter(self._held), 0)
 
     def hold(self, records: Iterable[Record]) -> None:
         """Take more in; a record's ``seq`` is its number among the not durable ones."""
@@ -63,7 +72,9 @@ class VolatileAlarms:
         """The recipient has it. Returns where its durable copy is, to be settled, if there is one yet."""
         held = self._forget(n)
         if held is not None and held.place is None:
-            self._acknowledged.add(n)
+            self._acknowledged[n] = None
+            if len(self._acknowledged) > MAX_REMEMBERED:
+                del self._acknowledged[next(iter(self._acknowledged))]
         return held.place if held is not None else None
 
     def recovered(self, copies: Mapping[int, Place]) -> list[Place]:
@@ -76,7 +87,7 @@ class VolatileAlarms:
         for n, place in copies.items():
             held = self._held.get(n)
             if n in self._acknowledged:
-                self._acknowledged.discard(n)
+                del self._acknowledged[n]
                 settled.append(place)
             elif held is not None and held.sent:
                 held.place = place

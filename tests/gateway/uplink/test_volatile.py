@@ -45,6 +45,17 @@ def test_bounded_and_counted(monkeypatch):
     assert held.given_up == 2
 
 
+def test_what_was_acknowledged_is_remembered_within_a_bound(monkeypatch):
+    monkeypatch.setattr(volatile, "MAX_REMEMBERED", 2)
+    held = VolatileAlarms()
+    for n in (1, 2, 3):
+        held.hold([alarm(n)])
+        held.sent(n)
+        held.acknowledged(n)
+    copies = {n: ("alarm", n + 10) for n in (1, 2, 3)}
+    assert held.recovered(copies) == [("alarm", 12), ("alarm", 13)], "1 goes out again under its durable key"
+
+
 def test_acknowledged_twice_is_nothing():
     held = VolatileAlarms()
     held.hold([alarm(1)])
