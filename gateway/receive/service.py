@@ -34,6 +34,9 @@ from gateway.uplink.window import Backoff
 INBOX_BYTES: Final = 64 << 20
 """What may wait for the disk; beyond it messages are left to come again."""
 
+PACKET_HEAD_BYTES: Final = 66 << 10
+"""Topic and properties before a message: with less, the broker would drop the largest without a word."""
+
 COMMIT_MESSAGES: Final = 100
 """Messages of one commit and keys of one receipt at most."""
 
@@ -147,7 +150,7 @@ class Receiver:
             private_key=settings.private_key,
             client_id=f"receiver/{settings.recipient}",
             listen=gateway_topics(),
-            max_incoming_bytes=MAX_MESSAGE_BYTES,
+            max_incoming_bytes=MAX_MESSAGE_BYTES + PACKET_HEAD_BYTES,
         )
 
     async def _keep(self, store: Store, thread: ThreadPoolExecutor) -> None:

@@ -44,8 +44,8 @@ CREATE TABLE alarm (gateway_id TEXT NOT NULL, alarm_id TEXT NOT NULL, change_no 
   PRIMARY KEY (gateway_id, alarm_id));
 CREATE TABLE snapshot (key TEXT PRIMARY KEY, gateway_id TEXT NOT NULL, item TEXT NOT NULL,
   size_bytes INTEGER NOT NULL);
-CREATE TABLE status (site_id TEXT NOT NULL, gateway_id TEXT NOT NULL, state TEXT NOT NULL,
-  since_ns INTEGER NOT NULL, PRIMARY KEY (site_id, gateway_id));
+CREATE TABLE status (site_id TEXT NOT NULL, gateway_id TEXT NOT NULL, recipient TEXT NOT NULL,
+  state TEXT NOT NULL, since_ns INTEGER NOT NULL, PRIMARY KEY (site_id, gateway_id, recipient));
 PRAGMA user_version = 1;
 COMMIT;
 """
@@ -150,6 +150,7 @@ class Store:
             return Judged(one.topic, message.key, "new")
         if row[0] == message.content:
             self._log(message.key, message.content, one.received_ns, "redelivered")
+            self._complete(message, one)
             return Judged(one.topic, message.key, "redelivered")
         n = self._log(message.key, message.content, one.received_ns, "conflict")
         self._db.conn.execute("INSERT INTO conflict VALUES (?, ?)", (n, self._pack.compress(one.payload)))
@@ -157,13 +158,13 @@ class Store:
 
     def _store_status(self, one: Arrived) -> None:
         try:
-            site_id, gateway_id, state = parse_status(one.topic, one.payload)
+            told = parse_status(one.topic, one.payload)
         except DialectError:
             return  # nothing that is counted or answered
         self._db.conn.execute(
-            "INSERT INTO status VALUES (?, ?, ?, ?)"
+            "INSERT INTO status VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET state = excluded.state, since_ns = excluded.since_ns",
-            (site_id, gateway_id, state, one.received_ns),
+            (*told, one.received_ns),
         )
 
     def _log(self, key: str, sha256: bytes, received_ns: int, outcome: Outcome) -> int:
@@ -197,6 +198,20 @@ class Store:
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
                 self._keep_item(message, item)
+
+    def _complete(self, message: Incoming, one: Arrived) -> None:
+        """A picture that was missing at first has come after all."""
+        if (
+            message.jpeg
+            and self._db.conn.execute(
+                "UPDATE snapshot SET size_bytes = ? WHERE key = ? AND size_bytes = 0",
+                (len(message.jpeg), message.key),
+            ).rowcount
+        ):
+            self._db.conn.execute(
+                "UPDATE message SET payload = ? WHERE key = ?",
+                (self._pack.compress(one.payload), message.key),
+            )
 
     def _keep_item(self, message: Incoming, item: dict[str, Any]) -> None:
         """Beside the message, which is stored whole: an odd item costs its own line in these tables, no more."""
@@ -232,7 +247,8 @@ class Store:
 def arrivals(path: Path) -> Iterator[StoredArrival]:
     """The raw arrival log in order, for whoever judges loss, duplicates and order.
 
-    ``payload`` is as it came; a redelivery's is that of its key's first arrival, whose content is the same.
+    ``payload`` is as it came; a redelivery's is that of its key's first arrival, whose content is the same (of a
+    snapshot, the first with its picture).
     """
     unpack = zstandard.ZstdDecompressor()
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:

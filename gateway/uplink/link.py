@@ -18,7 +18,6 @@ from buffer.errors import SpoolError
 from buffer.record import Ack, Lane, Record
 from buffer.writer import SpoolWriter
 from gateway.codec import Body, CodecError, decode
-from gateway.uplink import refusals
 from gateway.uplink.encoder import Encoder
 from gateway.uplink.message import DialectError, Replay, TooLargeError, Verdict
 from gateway.uplink.transport import LinkError, Transport, TransportFactory
@@ -47,8 +46,11 @@ _STREAM_OF: Final[dict[Lane, Stream]] = {
 class Owner(Protocol):
     """What a link tells the sender that made it."""
 
-    def accepted(self, record_ns: int) -> None:
-        """The recipient has a record created then."""
+    def accepted(self, lane: Lane, record_ns: int) -> None:
+        """The recipient has a record of this lane, created then."""
+
+    def refused(self, lane: Lane, reason: str) -> None:
+        """The broker does not let this lane in; it is tried again slowly, the others go on."""
 
     def reject(self, key: str, reason: str) -> None:
         """The recipient, the line or the dialect will never take this one."""
@@ -115,6 +117,7 @@ class Link:
         self._cursors: dict[Stream, _Cursor] = {}
         self._live_from: dict[Lane, int] = {}
         self._garbage_seen = False
+        self._refusal_seen = False
 
     @property
     def oldest_ns(self) -> int | None:
@@ -202,10 +205,10 @@ class Link:
 
     def _pump(self, transport: Transport) -> None:
         now_s = self._loop.time()
-        for flight in self._window.due(now_s):
+        for flight in self._window.due(now_s, transport.room):
             flight.handle = transport.publish(flight.message.topic, flight.message.payload)
         for stream in STREAMS:
-            while self._holds(stream) and self._window.has_room(stream):
+            while transport.room and self._holds(stream) and self._window.has_room(stream):
                 if (entry := self._next(stream)) is not None:
                     self._send(transport, stream, *entry, now_s)
         if any(self._wants_page(stream) for stream in self._cursors):
@@ -234,20 +237,23 @@ class Link:
         self._garbage_seen = True
 
     def _deliver(self, handle: int, verdict: Verdict, reason: str) -> None:
-        if verdict is Verdict.UNAUTHORISED:
-            raise refusals.of_puback(reason)
         flight = self._window.by_handle(handle)
         if flight is None:
-            return
-        key = flight.message.key
-        if verdict is Verdict.NO_RECEIPT:
-            self._window.absent(key, self._loop.time())
-            self._arm()
+            if verdict is Verdict.UNAUTHORISED and not self._refusal_seen:
+                self._refusal_seen = True
+                log.warning("recipient %s: the broker refuses birth and last will: %s", self._name, reason)
+        elif verdict is Verdict.UNAUTHORISED:
+            self._window.refused(flight.message.key, self._loop.time())
+            self._owner.refused(flight.message.lane, reason)
+        elif verdict is Verdict.NO_RECEIPT:
+            self._window.absent(flight.message.key, self._loop.time())
         elif verdict is Verdict.REJECTED or self._puback:
             if verdict is Verdict.REJECTED:
-                self._owner.reject(key, reason)
-            self._window.settled(key)
+                self._owner.reject(flight.message.key, reason)
+            self._window.settled(flight.message.key)
             self._settle([flight])
+            return
+        self.pump()
 
     def _begin(self) -> None:
         """Place the cursors: what is on record now is backfill, what comes is live."""
@@ -295,18 +301,19 @@ class Link:
 
     def _settle(self, flights: Iterable[Flight]) -> None:
         ranges: dict[Lane, list[tuple[int, int]]] = {}
-        newest_ns = 0
+        newest_ns: dict[Lane, int] = {}
         for flight in flights:
             message = flight.message
-            newest_ns = max(newest_ns, flight.created_ns)
+            newest_ns[message.lane] = max(newest_ns.get(message.lane, 0), flight.created_ns)
             if flight.stream == "volatile":
                 self._settle_record(message.lane, message.seq, durable=False)
             else:
                 ranges.setdefault(message.lane, []).append((message.seq, message.seq))
         for lane, spans in ranges.items():
             self._spool.settle(Ack(self._name, lane, tuple(spans)))
+        for lane, created_ns in newest_ns.items():
+            self._owner.accepted(lane, created_ns)
         if newest_ns:
-            self._owner.accepted(newest_ns)
             self.pump()
 
     def _settle_record(self, lane: Lane, seq: int, *, durable: bool) -> None:
@@ -319,8 +326,10 @@ class Link:
 
     def _arm(self) -> None:
         deadline_s = self._window.next_deadline_s()
-        if deadline_s is None or self._fallen.done():
+        if deadline_s is None or self._fallen.done() or self._transport is None:
             return
+        if not self._transport.room:
+            return  # what the broker confirms next wakes us
         if self._timer is not None:
             if self._timer.when() <= deadline_s:
                 return

@@ -39,10 +39,8 @@ class Verdict(Enum):
     """The recipient will never take it: keep it apart with the reason, alarm, settle the position."""
     NO_RECEIPT = auto()
     """Nothing came in time: the same key again on the same link."""
-    LINK_DOWN = auto()
-    """The link is gone: a new one after the back-off, then the same key."""
     UNAUTHORISED = auto()
-    """The broker or the certificate says no: retry slowly and call the technician."""
+    """The broker does not let us publish there: that stream retries slowly, the others go on; an alarm."""
 
 
 Replay: TypeAlias = Literal["live", "backfill"]
@@ -118,7 +116,8 @@ class Dialect(Protocol):
             jpeg: the picture of a snapshot; empty where it was given up.
 
         Raises:
-            DialectError: it cannot be said, e.g. its point list is not known any more.
+            DialectError: it cannot be said, e.g. its point list is not known any more, or it is larger than a
+                message of this dialect may be.
         """
 
     def parse_receipt(self, payload: bytes) -> Receipt:
@@ -128,8 +127,8 @@ class Dialect(Protocol):
             DialectError: it is not one.
         """
 
-    def client_id(self) -> str:
-        """What the gateway calls itself towards a broker."""
+    def client_id(self, recipient: str) -> str:
+        """What the gateway calls itself towards this recipient's broker; one broker may serve several."""
 
     def receipt_topic(self, recipient: str) -> str:
         """Where this recipient answers."""
@@ -137,5 +136,5 @@ class Dialect(Protocol):
     def status_topic(self) -> str:
         """Where the gateway says whether it is there."""
 
-    def status(self, state: str) -> bytes:
-        """What it says there; the last will is one too."""
+    def status(self, recipient: str, state: str) -> bytes:
+        """What it says there of its connection for this recipient; the last will is one too."""

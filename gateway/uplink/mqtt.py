@@ -51,6 +51,9 @@ READ_BURST: Final = 64
 """paho's reading steps in one turn of the loop."""
 
 DISCONNECT_WITH_WILL: Final = 0x04
+RECEIVE_MAXIMUM: Final = 65_535
+"""Unconfirmed publishes a broker takes that names no number. Source: MQTT 5 section 3.2.2.3.3."""
+
 PACKET_OVERHEAD_BYTES: Final = 64
 """Fixed header, topic length, packet id, properties: room kept below the broker's maximum packet size."""
 
@@ -131,6 +134,8 @@ class MqttTransport:
         self._watches_write = False
         self._closing = False
         self._max_payload_bytes = 0
+        self._receive_maximum = RECEIVE_MAXIMUM
+        self._unconfirmed: set[int] = set()
         self._why: LinkError | None = None
         self._refusal = ""
 
@@ -158,13 +163,24 @@ class MqttTransport:
         self._thread.start()
         await self._up
 
+    @property
+    def room(self) -> int:
+        """See ``Transport.room``."""
+        return max(0, self._receive_maximum - len(self._unconfirmed))
+
     def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
-        """See ``Transport.publish``. With ``sure`` the broker has to say that it took it (QoS 1)."""
+        """See ``Transport.publish``. With ``sure`` the broker has to say that it took it (QoS 1).
+
+        ``room`` is the caller's to look at, with ``sure``.
+        """
         if self._client is None or self._socket is None or self._closing:
             raise refusals.ended()
         if self._max_payload_bytes and len(payload) + len(topic) > self._max_payload_bytes:
             raise TooLargeError(f"{len(payload)} bytes, the broker takes {self._max_payload_bytes}")
-        return self._client.publish(topic, payload, qos=1 if sure else 0).mid
+        mid = self._client.publish(topic, payload, qos=1 if sure else 0).mid
+        if sure:
+            self._unconfirmed.add(mid)
+        return mid
 
     async def close(self) -> None:
         """See ``Transport.close``."""
@@ -316,6 +332,7 @@ class MqttTransport:
             return
         maximum = int(getattr(answer, "MaximumPacketSize", 0))
         self._max_payload_bytes = max(1, maximum - PACKET_OVERHEAD_BYTES) if maximum else 0
+        self._receive_maximum = int(getattr(answer, "ReceiveMaximum", RECEIVE_MAXIMUM))
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._endpoint.listen])
 
     def _on_subscribe(
@@ -328,7 +345,8 @@ class MqttTransport:
             client.disconnect()
             return
         if self._endpoint.status_topic:
-            client.publish(self._endpoint.status_topic, self._endpoint.birth, qos=1, retain=True)
+            birth = client.publish(self._endpoint.status_topic, self._endpoint.birth, qos=1, retain=True)
+            self._unconfirmed.add(birth.mid)
         if not self._up.done():
             self._up.set_result(None)
 
@@ -336,7 +354,9 @@ class MqttTransport:
         self, client: Client, userdata: Any, mid: int, code: ReasonCode, answer: Properties | None
     ) -> None:
         del client, userdata, answer
-        if code.value or self._endpoint.every_delivery:
+        awaited = not self.room
+        self._unconfirmed.discard(mid)
+        if code.value or awaited or self._endpoint.every_delivery:
             self._loop.call_soon(self._deliver, mid, code.value, str(code))
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:

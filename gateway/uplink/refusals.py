@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 
+from buffer.record import Lane
 from gateway.uplink.message import Verdict
 from gateway.uplink.transport import LinkError
 
@@ -116,9 +118,11 @@ def of_suback(code: int, name: str) -> LinkError:
     return _of_code(code, name, {"zh": "代理服务器拒绝订阅", "en": "The broker refused the subscription"})
 
 
-def of_puback(name: str) -> LinkError:
-    """The broker does not let us publish there."""
-    return _of_code(0x87, name, {"zh": "代理服务器拒绝发布", "en": "The broker refused to publish"})
+def of_lanes(refused: Mapping[Lane, str]) -> LinkError:
+    """The broker does not let us publish on these lanes (lane -> its word); the line stands, the others go on."""
+    named, name = ", ".join(sorted(refused)), next(iter(refused.values()))
+    deed = {"zh": f"代理服务器拒绝接收 {named}", "en": f"The broker refuses the lane {named}"}
+    return _of_code(0x87, name, deed)
 
 
 def of_disconnect(code: int, name: str) -> LinkError:

@@ -17,6 +17,7 @@ from buffer.record import LANES, Ack, Lane, Record
 from buffer.writer import SpoolWriter
 from gateway.instant import rfc3339
 from gateway.plant import RecipientConfig
+from gateway.uplink import refusals
 from gateway.uplink.encoder import Encoder
 from gateway.uplink.link import Link
 from gateway.uplink.message import Context
@@ -81,8 +82,9 @@ class Sender:
         self._error: LinkError | None = None
         self._retry_at_s = 0.0
         self._heads: dict[Lane, int] = {lane: known.head for lane, known in spool.stats().lanes.items()}
+        self._refused: dict[Lane, str] = {}
         self._acknowledged_ns = 0
-        self._waiting_since_s: float | None = self._loop.time() if self.backlog() else None
+        self._waiting = {lane: (self._first_waiting(lane), self._loop.time()) for lane in self._heads}
         self._oldest_ns: int | None = None
 
     # ---- the house tells ----
@@ -90,17 +92,18 @@ class Sender:
     def appended(self, records: Iterable[Record]) -> None:
         """These records are durable now; in rising seq per lane."""
         fresh = list(records)
+        if fresh and not self.backlog():
+            self._oldest_ns = fresh[0].created_ns
         for record in fresh:
             self._heads[record.lane] = max(self._heads[record.lane], record.seq)
-        if self._waiting_since_s is None and fresh:
-            self._waiting_since_s = self._loop.time()
-            self._oldest_ns = fresh[0].created_ns
+        self._look_at_waiting()
         if self._link is not None:
             self._link.appended(fresh)
 
     def volatile(self, record: Record) -> None:
         """This alarm could not be written; its ``seq`` is its number among those. It goes before everything."""
         self._volatile.hold([record])
+        self._look_at_waiting()
         if self._link is not None:
             self._link.volatile([record])
 
@@ -124,8 +127,14 @@ class Sender:
         return {lane: count for lane, count in waiting.items() if count}
 
     def silent_s(self, mono_ns: int) -> float:
-        """How long something has been waiting without the recipient accepting anything; 0 if nothing waits."""
-        return 0.0 if self._waiting_since_s is None else max(0.0, mono_ns / 1e9 - self._waiting_since_s)
+        """How long the recipient has been silent on the lane where it is longest; 0 if nothing waits.
+
+        A lane is silent from when its oldest unsettled record became the oldest: what overtakes that one (live
+        readings their backfill, one alarm another) is no answer to it.
+        """
+        self._look_at_waiting()
+        since_s = [at_s for first, at_s in self._waiting.values() if first is not None]
+        return max(0.0, mono_ns / 1e9 - min(since_s)) if since_s else 0.0
 
     def status(self) -> dict[str, Any]:
         """Its part of the control socket's ``status``."""
@@ -142,6 +151,7 @@ class Sender:
             "backlog_oldest_at": None if oldest_ns is None else rfc3339(oldest_ns),
             "can_stay_offline_s": None,
             "not_durable": len(self._volatile),
+            "not_durable_given_up": self._volatile.given_up,
             "rejected": self.rejected,
             "code": self.detail,
             "detail": {} if self._error is None else self._error.words(),
@@ -190,6 +200,7 @@ class Sender:
     def _connected(self) -> None:
         self.state = "connected"
         self._error = None
+        self._refused.clear()
         log.info("recipient %s: connected to %s:%d", self.name, self._recipient.host, self._recipient.port)
 
     def _fell(self, error: LinkError) -> float:
@@ -208,11 +219,11 @@ class Sender:
                 ca=recipient.ca,
                 certificate=recipient.certificate,
                 private_key=recipient.private_key,
-                client_id=dialect.client_id(),
+                client_id=dialect.client_id(self.name),
                 listen=(dialect.receipt_topic(self.name),),
                 status_topic=dialect.status_topic(),
-                birth=dialect.status("online"),
-                will=dialect.status("offline"),
+                birth=dialect.status(self.name, "online"),
+                will=dialect.status(self.name, "offline"),
                 every_delivery=recipient.acknowledged_by == "puback",
             ),
             listener,
@@ -220,11 +231,23 @@ class Sender:
 
     # ---- the link tells ----
 
-    def accepted(self, record_ns: int) -> None:
+    def accepted(self, lane: Lane, record_ns: int) -> None:
         """See ``link.Owner``."""
         self._backoff.reset()
         self._acknowledged_ns = max(self._acknowledged_ns, record_ns)
-        self._waiting_since_s = self._loop.time() if self.backlog() else None
+        self._look_at_waiting()
+        if lane in self._refused:
+            del self._refused[lane]
+            log.info("recipient %s: the broker takes %s again", self.name, lane)
+            self._name_refused()
+
+    def refused(self, lane: Lane, reason: str) -> None:
+        """See ``link.Owner``."""
+        self._retry_at_s = self._loop.time() + self._window.refused_retry_s
+        if lane not in self._refused:
+            self._refused[lane] = reason
+            self._name_refused()
+            log.warning("recipient %s: %s", self.name, self._error)
 
     def reject(self, key: str, reason: str) -> None:
         """See ``link.Owner``."""
@@ -234,6 +257,25 @@ class Sender:
             self._on_rejected(key, reason)
 
     # ---- inside ----
+
+    def _name_refused(self) -> None:
+        self._error = refusals.of_lanes(self._refused) if self._refused else None
+        self.state = "unauthorised" if self._refused else "connected"
+
+    def _look_at_waiting(self) -> None:
+        """Note when a lane's oldest unsettled record became that."""
+        now_s = self._loop.time()
+        for lane, (known, _) in self._waiting.items():
+            first = self._first_waiting(lane)
+            if first != known:
+                self._waiting[lane] = (first, now_s)
+
+    def _first_waiting(self, lane: Lane) -> tuple[int, int] | None:
+        """What names the oldest unsettled record of a lane, and of what was never written; None for neither."""
+        held = self._volatile.oldest if lane == "alarm" else 0
+        seq = self._spool.position(self.name, lane).next_unsettled()
+        waits = held or seq <= self._heads[lane]
+        return (seq, held) if waits else None
 
     async def _picture(self, sha256: str) -> bytes | None:
         try:

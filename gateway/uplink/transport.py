@@ -39,7 +39,10 @@ class Listener(Protocol):
         """The other side said something on a topic we listen to."""
 
     def delivered(self, handle: int, verdict: Verdict, reason: str) -> None:
-        """What the line itself says about a publish; ACCEPTED means no more than that the broker has it."""
+        """What the line itself says about a publish; ACCEPTED means no more than that the broker has it.
+
+        Good news is told only where it was asked for, or where ``Transport.room`` was used up.
+        """
 
     def down(self, error: LinkError) -> None:
         """The line is gone; throw the transport away."""
@@ -54,6 +57,10 @@ class Transport(Protocol):
         Raises:
             LinkError: not up.
         """
+
+    @property
+    def room(self) -> int:
+        """How many more publishes the other side takes before it has confirmed one."""
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Hand a message to the line; never blocks. Returns the handle that ``delivered`` will name.

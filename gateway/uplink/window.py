@@ -7,6 +7,7 @@ What must hold:
    recipient may be absent sends one message until that one is settled, else what follows would overtake it.
 3. Alarms have places of their own, and a silent recipient never keeps one alarm behind another.
 4. Snapshots and backfill leave room for live readings.
+5. A stream whose recipient may be absent, or that the broker refuses, takes no room from the others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ BULK_STREAMS: Final[frozenset[Stream]] = frozenset({"snapshot", "backfill"})
 class WindowSettings:
     """Bounds of what is in flight at once; one message is always allowed, however large.
 
+    They hold for the streams that flow; what a stalled stream has in flight is bounded likewise, and beside it.
+
     Attributes:
         messages: all streams but alarms.
         alarm_messages: alarms, beside those.
@@ -36,6 +39,7 @@ class WindowSettings:
         bulk_bytes: snapshots and backfill among them: what an alarm may find before it on a slow line.
         receipt_timeout_s: silence after which a message goes out again.
         absent_retry_s: likewise where the broker said that nobody is there.
+        refused_retry_s: likewise where the broker refused the stream: a matter for a person.
     """
 
     messages: int = 32
@@ -44,6 +48,7 @@ class WindowSettings:
     bulk_bytes: int = 256 << 10
     receipt_timeout_s: float = 10.0
     absent_retry_s: float = 2.0
+    refused_retry_s: float = 300.0
 
     @property
     def bulk_messages(self) -> int:
@@ -58,7 +63,6 @@ class Flight:
     Attributes:
         handle: the line's name for its last publish, see ``Transport.publish``.
         deadline_s: when it goes out again.
-        sends: how often it went out.
     """
 
     message: Message
@@ -66,7 +70,6 @@ class Flight:
     created_ns: int
     handle: int
     deadline_s: float
-    sends: int = 1
 
 
 @dataclass(slots=True)
@@ -124,15 +127,20 @@ class Window:
         assert message.key not in self._flights, f"{message.key} is in flight already"
         flight = Flight(message, stream, created_ns, handle, now_s + self._settings.receipt_timeout_s)
         self._flights[message.key] = self._streams[stream][message.key] = flight
-        self._count(flight, 1)
+        if stream not in self._probing:
+            self._count(flight, 1)
 
     def settled(self, key: str) -> Flight | None:
         """The recipient has spoken about this key; None where it is not in flight (a repeated receipt)."""
         flight = self._flights.pop(key, None)
         if flight is not None:
             del self._streams[flight.stream][key]
-            self._count(flight, -1)
-            self._probing.discard(flight.stream)
+            if flight.stream not in self._probing:
+                self._count(flight, -1)
+            else:
+                self._probing.discard(flight.stream)
+                for other in self._streams[flight.stream].values():
+                    self._count(other, 1)
         return flight
 
     def by_handle(self, handle: int) -> Flight | None:
@@ -146,8 +154,17 @@ class Window:
             wait_s = min(self._settings.absent_retry_s, self._settings.receipt_timeout_s)
             self._suspect(flight.stream, now_s + wait_s)
 
-    def due(self, now_s: float) -> list[Flight]:
-        """What has to go out again now, in order; call before sending anything new."""
+    def refused(self, key: str, now_s: float) -> None:
+        """The broker does not let this stream in: it stands still, and asks again slowly with one message."""
+        flight = self._flights.get(key)
+        if flight is not None:
+            retry_s = now_s + self._settings.refused_retry_s
+            self._suspect(flight.stream, retry_s)
+            for other in self._streams[flight.stream].values():
+                other.deadline_s = retry_s
+
+    def due(self, now_s: float, most: int) -> list[Flight]:
+        """What has to go out again now, in order, no more than ``most``; call before sending anything new."""
         again: list[Flight] = []
         for stream, flights in self._streams.items():
             if not flights:
@@ -157,8 +174,8 @@ class Window:
                 self._suspect(stream, now_s)
                 late = self._candidates(stream)
             again += late
+        again = again[:most]
         for flight in again:
-            flight.sends += 1
             flight.deadline_s = now_s + self._settings.receipt_timeout_s
         return again
 
@@ -173,7 +190,10 @@ class Window:
 
     def _suspect(self, stream: Stream, retry_s: float) -> None:
         """One message of this stream was lost, so those behind it may be: none may be overtaken."""
-        self._probing.add(stream)
+        if stream not in self._probing:
+            self._probing.add(stream)
+            for flight in self._streams[stream].values():
+                self._count(flight, -1)
         for flight in self._streams[stream].values():
             flight.deadline_s = min(flight.deadline_s, retry_s)
 

@@ -26,7 +26,7 @@ SCHEMA: Final = "plantgate/1"
 MAX_RECEIPT_BYTES: Final = 256 << 10
 MAX_RECEIPT_KEYS: Final = 1_000
 MAX_MESSAGE_BYTES: Final = 16 << 20
-"""A receiver reads nothing larger."""
+"""A receiver reads nothing larger; what would be is not sent."""
 MAX_KEY_CHARS: Final = 256
 MAX_SEQ: Final = 2**63 - 1
 """What a database counts with."""
@@ -94,15 +94,19 @@ class Plantgate1:
             raise DialectError(f"{key} cannot be said in {SCHEMA}: {e}") from e
         if record.lane == "snapshot":
             payload = _PICTURE_HEAD.pack(len(payload)) + payload + jpeg
+        if len(payload) > MAX_MESSAGE_BYTES:
+            raise DialectError(
+                f"{key} would be {len(payload)} bytes, a message has {MAX_MESSAGE_BYTES} at most"
+            )
         return Message(key, record.lane, record.seq, f"{self._root}/{record.lane}", payload)
 
     def parse_receipt(self, payload: bytes) -> Receipt:
         """See ``Dialect.parse_receipt``."""
         return parse_receipt(payload)
 
-    def client_id(self) -> str:
+    def client_id(self, recipient: str) -> str:
         """See ``Dialect.client_id``."""
-        return f"{self._context.site_id}/{self._context.gateway_id}"
+        return f"{self._context.site_id}/{self._context.gateway_id}/{recipient}"
 
     def receipt_topic(self, recipient: str) -> str:
         """See ``Dialect.receipt_topic``."""
@@ -112,11 +116,16 @@ class Plantgate1:
         """See ``Dialect.status_topic``."""
         return f"{self._root}/status"
 
-    def status(self, state: str) -> bytes:
+    def status(self, recipient: str, state: str) -> bytes:
         """See ``Dialect.status``."""
-        context = self._context
         return orjson.dumps(
-            {"schema": SCHEMA, "gateway_id": context.gateway_id, "site_id": context.site_id, "state": state}
+            {
+                "schema": SCHEMA,
+                "gateway_id": self._context.gateway_id,
+                "site_id": self._context.site_id,
+                "recipient": recipient,
+                "state": state,
+            }
         )
 
     def _scan(self, scan: Scan) -> dict[str, Any]:
@@ -199,9 +208,9 @@ class Incoming:
         seq: its number there.
         envelope: the whole JSON object.
         jpeg: the picture of a snapshot, else empty.
-        content: SHA-256 of the JSON object without the word behind ``replay``, and of the picture behind it: a
-            redelivery may say backfill of what went out live, and is the same message. A snapshot's header
-            length is left out, for it counts that word.
+        content: SHA-256 of the JSON object without the word behind ``replay``: a redelivery may say backfill of
+            what went out live, and is the same message. A snapshot's header length is left out, for it counts
+            that word; so is the picture its item names by SHA-256, for it may be given up before a redelivery.
     """
 
     key: str
@@ -240,21 +249,30 @@ def parse_message(topic: str, payload: bytes) -> Incoming:
     body = envelope.get("scans" if kind == "sample" else "items")
     if not isinstance(kind, str) or not isinstance(body, list) or not body:
         raise DialectError(f"{key}: kind or content is missing")
-    content = hashlib.sha256(_REPLAY.sub(b'"replay":""', text, count=1) + jpeg).digest()
+    foreign = b"" if _is_named(jpeg, body[0]) else jpeg
+    content = hashlib.sha256(_REPLAY.sub(b'"replay":""', text, count=1) + foreign).digest()
     return Incoming(key, lane, seq, envelope, jpeg, content)
 
 
-def parse_status(topic: str, payload: bytes) -> tuple[str, str, str]:
-    """Site, gateway and state of a birth or last will.
+def _is_named(jpeg: bytes, item: object) -> bool:
+    """Whether the picture is none, or the one that the item names."""
+    return not jpeg or (isinstance(item, dict) and item.get("sha256") == hashlib.sha256(jpeg).hexdigest())
+
+
+def parse_status(topic: str, payload: bytes) -> tuple[str, str, str, str]:
+    """Site, gateway, recipient and state of a birth or last will.
 
     Raises:
         DialectError: it is none, or on another gateway's topic.
     """
     fields = _object(payload)
     site, gateway, state = fields.get("site_id"), fields.get("gateway_id"), fields.get("state")
+    recipient = fields.get("recipient")
     if topic != f"{SCHEMA}/{site}/{gateway}/status" or state not in ("online", "offline"):
         raise DialectError(f"no status of the gateway of topic {topic!r}")
-    return str(site), str(gateway), str(state)
+    if not isinstance(recipient, str):
+        raise DialectError("a status without recipient")
+    return str(site), str(gateway), recipient, str(state)
 
 
 def _split_picture(payload: bytes) -> tuple[bytes, bytes]:

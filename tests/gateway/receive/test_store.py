@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import sqlite3
@@ -70,14 +71,35 @@ def test_alarm_shows_its_latest_change_whatever_the_order(store, tmp_path):
     assert rows(tmp_path, "SELECT alarm_id, change_no, active FROM alarm") == [("LT/high@1", 3, 0)]
 
 
+def test_a_picture_given_up_before_a_redelivery_is_no_other_content(store, tmp_path):
+    jpeg = b"\xff\xd8\xff\xd9"
+    item = {"sha256": hashlib.sha256(jpeg).hexdigest()}
+    whole, bare = arrival("snapshot", 1, item, jpeg=jpeg), arrival("snapshot", 1, item, "backfill")
+    other = arrival("snapshot", 1, item, jpeg=b"\xff\xd8 another \xff\xd9")
+    assert [one.outcome for one in store.commit([whole, bare, other])] == ["new", "redelivered", "conflict"]
+    assert [one.payload for one in arrivals(tmp_path / "r.db")] == [
+        whole.payload,
+        whole.payload,
+        other.payload,
+    ]
+    bare_first = [arrival("snapshot", 2, item), arrival("snapshot", 2, item, jpeg=jpeg)]
+    assert [one.outcome for one in store.commit(bare_first)] == ["new", "redelivered"]
+    assert list(arrivals(tmp_path / "r.db"))[-1].payload == bare_first[1].payload, "the picture is kept"
+    assert rows(tmp_path, "SELECT size_bytes FROM snapshot") == [(4,), (4,)]
+
+
 def test_snapshot_and_status(store, tmp_path):
     store.commit([arrival("snapshot", 1, {"sha256": "00"}, jpeg=b"\xff\xd8\xff\xd9")])
     assert rows(tmp_path, "SELECT size_bytes FROM snapshot") == [(4,)]
     dialect = load("plantgate/1", CONTEXT)
     for state in ("online", "offline"):
-        assert store.commit([Arrived(dialect.status_topic(), dialect.status(state), 5)]) == []
+        assert store.commit([Arrived(dialect.status_topic(), dialect.status("province", state), 5)]) == []
+    store.commit([Arrived(dialect.status_topic(), dialect.status("bureau", "online"), 5)])
     store.commit([Arrived("plantgate/1/site/gw/status", b"garbage", 6)])
-    assert rows(tmp_path, "SELECT * FROM status") == [("site", "gw", "offline", 5)]
+    assert rows(tmp_path, "SELECT * FROM status") == [
+        ("site", "gw", "province", "offline", 5),
+        ("site", "gw", "bureau", "online", 5),
+    ]
 
 
 def nested(depth):

@@ -127,6 +127,30 @@ def test_more_than_a_socket_takes_at_once_is_written_as_it_drains(lab, tmp_path)
     lab.once(main())
 
 
+def test_room_is_what_the_broker_allows(lab, tmp_path):
+    async def main():
+        async with Broker(tmp_path, settings=("max_inflight_messages 7",)) as broker:
+            here = Heard()
+            told = {"status_topic": f"{ROOT}/status", "birth": b"online", "will": b"offline"}
+            sender = MqttTransport(gateway_end(broker, every_delivery=False, **told), here)
+            try:
+                await sender.connect()
+                assert sender.room == 6, "the birth is on its way"
+                for n in range(6):
+                    sender.publish(f"{ROOT}/status", b"%d" % n)
+                assert sender.room == 0
+                sender.publish(f"{ROOT}/status", b"", sure=False)
+                await lab.until(lambda: sender.room == 7)
+                accepted = [verdict for verdict, _ in here.verdicts.values() if verdict is Verdict.ACCEPTED]
+                assert len(accepted) <= 1, (
+                    "the line tells when there is room again, not of every good delivery"
+                )
+            finally:
+                await sender.close()
+
+    lab.once(main())
+
+
 def test_nobody_subscribed_is_not_delivered(lab, tmp_path):
     async def main():
         async with Broker(tmp_path) as broker:

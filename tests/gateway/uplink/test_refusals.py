@@ -75,7 +75,7 @@ def test_our_own_certificate_has_expired(authority):
         (refusals.of_connack(0x86, "Bad user name or password"), "E-LINK-UNAUTHORISED", True),
         (refusals.of_connack(0x88, "Server unavailable"), "E-LINK-REFUSED", False),
         (refusals.of_suback(0x87, "Not authorized"), "E-LINK-UNAUTHORISED", True),
-        (refusals.of_puback("Not authorized"), "E-LINK-UNAUTHORISED", True),
+        (refusals.of_lanes({"journal": "Not authorized"}), "E-LINK-UNAUTHORISED", True),
         (refusals.of_disconnect(0x8E, "Session taken over"), "E-LINK-TAKEN-OVER", False),
         (refusals.of_disconnect(0x8B, "Server shutting down"), "E-LINK-REFUSED", False),
         (refusals.of_connecting(ConnectionRefusedError("no"), "h", 1), "E-LINK-UNREACHABLE", False),

@@ -2,10 +2,16 @@ import asyncio
 import hashlib
 import random
 import resource
+import signal
+import sqlite3
+import ssl
+import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from buffer.files import SnapshotFiles
 from buffer.record import Append, Record, leaf_hash
 from gateway.receive.service import Receiver, ReceiverSettings
 from gateway.uplink import link
@@ -438,6 +444,273 @@ def test_a_long_backlog_goes_in_pages(lab, tmp_path):
             assert len(there.keys) == 5_000
             assert most <= link.PAGE_RECORDS + 32
             assert grown_kib < 20_000
+
+    lab.once(main())
+
+
+def test_two_recipients_on_one_broker_leave_each_other_alone(lab, tmp_path):
+    async def main():
+        names = ("province", "bureau")
+        async with (
+            Broker(tmp_path / "broker", receivers=names) as broker,
+            lab.receiving(lab.receiver_at(broker, tmp_path / "province.db", "province")),
+            lab.receiving(lab.receiver_at(broker, tmp_path / "bureau.db", "bureau")),
+            lab.house(tmp_path, *(lab.recipient_at(broker, name) for name in names)) as house,
+        ):
+            house.start()
+            await lab.until(lambda: [one.state for one in house.senders] == ["connected"] * 2)
+            links = [one._link for one in house.senders]
+            for n in range(1, 31):
+                await house.append(lab.reading(n))
+                await asyncio.sleep(0.02)
+            await lab.until(lambda: house.backlog(0) == house.backlog(1) == 0)
+            assert [one._link for one in house.senders] == links, "each has its first connection still"
+        for name in names:
+            assert len(lab.seqs(tmp_path / f"{name}.db", "reading")) == 30
+            connection = sqlite3.connect(tmp_path / f"{name}.db")
+            assert connection.execute(
+                "SELECT count(*) FROM status WHERE recipient = ?", (name,)
+            ).fetchone() == (1,)
+            connection.close()
+
+    lab.once(main())
+
+
+def test_a_refused_lane_is_named_and_stands_alone_until_it_is_let_in(lab, tmp_path):
+    async def main():
+        async with Broker(tmp_path / "broker") as broker:
+            access = broker.folder / "mosquitto.acl"
+            open_to_all = access.read_text()
+            lanes = ["status", "reading", "snapshot", "alarm"]
+            some = "\n".join(f"topic write plantgate/1/site/gateway/{lane}" for lane in lanes)
+            access.write_text(open_to_all.replace("topic write plantgate/1/site/gateway/+", some))
+            await broker.restart()
+            async with (
+                lab.receiving(lab.receiver_at(broker, tmp_path / "r.db")),
+                lab.house(tmp_path, lab.recipient_at(broker)) as house,
+            ):
+                await house.append(*(lab.item("journal", n) for n in range(1, 51)))
+                house.start()
+                sender = house.senders[0]
+                sender._window = replace(sender._window, refused_retry_s=0.5)
+                await lab.until(lambda: sender.state == "unauthorised")
+                first = sender._link
+                for n in range(1, 41):
+                    await house.append(lab.reading(n), lab.item("alarm", n))
+                await lab.until(lambda: sender.backlog() == {"journal": 50})
+                assert sender._link is first, "the line stood all the while"
+                status = sender.status()
+                assert (status["state"], status["code"]) == ("unauthorised", "E-LINK-UNAUTHORISED")
+                assert all("journal" in status["detail"][language] for language in ("zh", "en"))
+                assert status["next_retry_s"] is not None
+                access.write_text(open_to_all)
+                broker._tree.send_signal(signal.SIGHUP)
+                await lab.until(lambda: not sender.backlog())
+                assert (sender.state, sender.detail) == ("connected", "")
+                assert sender._link is first
+        assert lab.seqs(tmp_path / "r.db", "journal") == list(range(1, 51))
+
+    lab.once(main())
+
+
+@pytest.mark.parametrize("stuck", ["journal", "alarm", "backfill"])
+def test_silence_is_counted_by_what_waits_longest(lab, tmp_path, stuck):
+    """Whatever else is acknowledged: another lane, another alarm, live readings beside their backfill."""
+    never = {"journal": "/journal/1", "alarm": "/alarm/2", "backfill": "/reading/1"}[stuck]
+
+    async def main():
+        def answer(key):
+            return None if key.endswith(never) else accept(key)
+
+        async with (
+            Broker(tmp_path / "broker") as broker,
+            answering(broker, answer) as there,
+            lab.house(tmp_path, lab.recipient_at(broker)) as house,
+        ):
+            await house.append(lab.reading(1), lab.item("journal", 1), lab.item("alarm", 1))
+            house.start()
+            await lab.until(lambda: len({key.split("/")[2] for key in there.keys}) == 3)
+            await house.append(lab.reading(2), lab.item("alarm", 2))
+            await lab.until(lambda: any(key.endswith(never) for key in there.keys))
+            began_s = asyncio.get_running_loop().time()
+            for n in range(3, 23):
+                await house.append(lab.reading(n), lab.item("alarm", n))
+                await asyncio.sleep(0.05)
+            await lab.until(lambda: house.backlog() == 1)
+            waited_s = asyncio.get_running_loop().time() - began_s
+            assert house.senders[0].silent_s(time.monotonic_ns()) >= waited_s > 1.0
+
+    lab.once(main())
+
+
+def test_silence_ends_with_what_waited_whether_taken_or_rejected_here(lab, tmp_path):
+    async def main():
+        async with (
+            Broker(tmp_path / "broker", settings=("max_packet_size 3000",)) as broker,
+            lab.house(tmp_path, lab.recipient_at(broker)) as house,
+        ):
+            house.start()
+            await house.append(lab.item("journal", 1, note="x" * 4_000), lab.reading(1))
+            await asyncio.sleep(0.6)
+            assert house.senders[0].silent_s(time.monotonic_ns()) > 0.5
+            async with answering(broker, accept):
+                await lab.until(lambda: house.backlog() == 0)
+                assert house.senders[0].silent_s(time.monotonic_ns()) == 0
+                await house.append(lab.item("journal", 2))
+                assert house.senders[0].silent_s(time.monotonic_ns()) < 0.5
+            sender = house.senders[0]
+            sender.volatile(volatile_alarm(lab, 1))
+            await asyncio.sleep(0.1)
+            assert sender.silent_s(time.monotonic_ns()) > 0.05, "an alarm from memory is waited for like any"
+
+    lab.once(main())
+
+
+class Mute(Receiver):
+    """It stores, and its receipts are lost."""
+
+    def _answer(self, judged):
+        pass
+
+
+class Narrow:
+    """A broker that allows two unconfirmed publishes and takes its time; mosquitto confirms at once."""
+
+    ALLOWED = 2
+
+    def __init__(self, slow_s):
+        self.most = self.unconfirmed = 0
+        self.keys = []
+        self._slow_s = slow_s
+
+    async def speak(self, reader, writer):
+        try:
+            while True:
+                kind = (await reader.readexactly(1))[0]
+                length, shift = 0, 0
+                while True:
+                    byte = (await reader.readexactly(1))[0]
+                    length |= (byte & 127) << shift
+                    shift += 7
+                    if byte < 128:
+                        break
+                self._hear(kind, await reader.readexactly(length), writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    def _hear(self, kind, packet, writer):
+        if kind == 0x10:
+            writer.write(b"\x20\x06\x00\x00\x03\x21" + self.ALLOWED.to_bytes(2, "big"))
+        elif kind == 0x82:
+            writer.write(b"\x90\x04" + packet[:2] + b"\x00\x01")
+        elif kind & 0xF6 == 0x32:
+            end = 2 + int.from_bytes(packet[:2], "big")
+            self.unconfirmed += 1
+            self.most = max(self.most, self.unconfirmed)
+            topic, payload = packet[2:end].decode(), packet[end + 3 :]
+            asyncio.get_running_loop().call_later(
+                self._slow_s, self._confirm, packet[end : end + 2], topic, payload, writer
+            )
+
+    def _confirm(self, mid, topic, payload, writer):
+        self.unconfirmed -= 1
+        writer.write(b"\x40\x02" + mid)
+        if not topic.endswith("/status"):
+            self.keys.append(plantgate_1.parse_message(topic, payload).key)
+            answer = plantgate_1.receipt_topic_of(topic, "receiver").encode()
+            said = plantgate_1.encode_receipt(accept(self.keys[-1]), 0)
+            rest = len(answer).to_bytes(2, "big") + answer + b"\x00" + said
+            size = bytes([len(rest) & 127 | 128, len(rest) >> 7]) if len(rest) > 127 else bytes([len(rest)])
+            writer.write(b"\x30" + size + rest)
+
+
+@pytest.mark.parametrize("timeout_s", [10.0, 0.05])
+def test_no_more_is_unconfirmed_than_the_broker_allows(lab, tmp_path, timeout_s):
+    """With the short time-out messages go out again while the broker still has the first."""
+
+    async def main():
+        broker = Broker(tmp_path / "broker")
+        own = broker.authority.server("own")
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(own.certificate, own.key)
+        narrow = Narrow(0.01 if timeout_s == 10.0 else 0.08)
+        server = await asyncio.start_server(narrow.speak, broker.host, broker.port, ssl=tls)
+        async with (
+            server,
+            lab.house(tmp_path, lab.recipient_at(broker, receipt_timeout_s=timeout_s)) as house,
+        ):
+            house.start()
+            await lab.until(lambda: house.senders[0].state == "connected")
+            await house.append(*(lab.reading(n) for n in range(1, 31)), lab.item("alarm", 1))
+            await lab.until(lambda: house.backlog() == 0, 40)
+            await house.stop_senders()
+        assert narrow.most == Narrow.ALLOWED
+        assert len(set(narrow.keys)) == 31
+
+    lab.once(main())
+
+
+def test_a_picture_given_up_before_its_redelivery_is_accepted_without(lab, tmp_path):
+    async def main():
+        store = tmp_path / "r.db"
+        jpeg = b"\xff\xd8 a tank \xff\xd9"
+        async with Broker(tmp_path / "broker") as broker:
+            stop = asyncio.Event()
+            mute = Mute(lab.receiver_at(broker, store))
+            serving = asyncio.create_task(mute.run(stop))
+            await lab.until(lambda: mute._transport is not None)
+            async with lab.house(tmp_path, lab.recipient_at(broker)) as house:
+                house.pictures.store(jpeg)
+                house.start()
+                await house.append(lab.item("snapshot", 1, sha256=hashlib.sha256(jpeg).hexdigest()))
+                await lab.until(lambda: lab.seqs(store, "snapshot") == [1])
+                await house.stop_senders()
+                stop.set()
+                await serving
+                for path in (tmp_path / "pictures").rglob("*"):
+                    if path.is_file():
+                        path.unlink()
+                house.start()
+                async with lab.receiving(lab.receiver_at(broker, store)):
+                    await lab.until(lambda: house.backlog() == 0)
+                assert house.rejected == []
+        assert lab.arrived(store, "conflict") == []
+        assert [one.payload.endswith(jpeg) for one in lab.arrived(store)] == [True]
+
+    lab.once(main())
+
+
+def test_what_no_receiver_takes_is_rejected_here_and_the_largest_other_arrives(lab, tmp_path):
+    """The bound is the dialect's, so the broker's silence about too large a packet is never met."""
+
+    async def main():
+        async with (
+            Broker(tmp_path / "broker") as broker,
+            lab.receiving(lab.receiver_at(broker, tmp_path / "r.db")),
+            lab.house(tmp_path, lab.recipient_at(broker, receipt_timeout_s=10.0)) as house,
+        ):
+            house.pictures = SnapshotFiles(tmp_path / "large", 64 << 20)
+            house.start()
+            bound = plantgate_1.MAX_MESSAGE_BYTES
+
+            async def picture(n, size):
+                jpeg = bytes(size)
+                house.pictures.store(jpeg)
+                await house.append(lab.item("snapshot", n, sha256=hashlib.sha256(jpeg).hexdigest()))
+
+            await lab.until(lambda: house.senders[0].state == "connected")
+            await picture(1, 1)
+            await lab.until(lambda: house.backlog() == 0)
+            overhead = len(lab.arrived(tmp_path / "r.db")[0].payload) - 1
+            await picture(2, bound - overhead + 1)
+            await picture(3, bound - overhead)
+            await picture(4, 2)
+            await lab.until(lambda: house.backlog() == 0)
+            assert [(key, str(bound + 1) in reason) for _, key, reason in house.rejected] == [
+                ("snapshot/2", True)
+            ]
+        assert lab.seqs(tmp_path / "r.db", "snapshot") == [1, 3, 4]
+        assert len(lab.arrived(tmp_path / "r.db")[1].payload) == bound
 
     lab.once(main())
 

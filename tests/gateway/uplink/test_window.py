@@ -27,7 +27,7 @@ def open_up(window, *streams):
 
 
 def due(window, now_s):
-    return [flight.message.key for flight in window.due(now_s)]
+    return [flight.message.key for flight in window.due(now_s, 100)]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -106,6 +106,58 @@ def test_absent_recipient_is_asked_again_soon_with_one_message():
     assert due(window, 3.0) == ["g/s/live/2"]
 
 
+def test_a_refused_stream_stands_still_and_takes_nothing_from_the_others():
+    window = Window(WindowSettings(messages=4, refused_retry_s=300))
+    open_up(window, "live", "journal")
+    for seq in range(2, 6):
+        send(window, "live", seq)
+    assert not window.has_room("journal")
+    for seq in range(2, 6):
+        window.refused(f"g/s/live/{seq}", 1.0)
+    for seq in range(2, 6):
+        send(window, "journal", seq, now_s=1.0)
+        assert window.settled(f"g/s/journal/{seq}") is not None
+    assert not window.has_room("live")
+    assert window.next_deadline_s() == 301
+    assert due(window, 300) == []
+    assert due(window, 301) == ["g/s/live/2"], "one message asks"
+    window.settled("g/s/live/2")
+    assert due(window, 301) == ["g/s/live/3"]
+
+
+def test_a_silent_stream_takes_nothing_from_the_others():
+    window = Window(WindowSettings(messages=4))
+    open_up(window, "live", "journal")
+    for seq in range(2, 6):
+        send(window, "live", seq, size=600 << 10)
+    assert not window.has_room("journal")
+    assert due(window, 20) == ["g/s/live/2"]
+    assert window.has_room("journal")
+    window.settled("g/s/live/2")
+    send(window, "journal", 2)
+    assert window.has_room("journal") is False, "live flows again, and its places count again"
+    for seq in (3, 4, 5):
+        window.settled(f"g/s/live/{seq}")
+    assert window.has_room("live")
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_one_message_always_goes_however_large(stream):
+    window = Window(WindowSettings())
+    for seq in (1, 2):
+        send(window, stream, seq, size=16 << 20)
+        window.settled(f"g/s/{stream}/{seq}")
+
+
+def test_no_more_goes_out_again_than_the_line_takes():
+    window = Window(WindowSettings(receipt_timeout_s=10))
+    open_up(window, "alarm")
+    for seq in (2, 3, 4):
+        send(window, "alarm", seq)
+    assert [flight.message.seq for flight in window.due(10, 2)] == [2, 3]
+    assert [flight.message.seq for flight in window.due(10, 2)] == [4]
+
+
 def test_settled_twice_is_nothing():
     window = Window(WindowSettings())
     send(window, "live", 1)
@@ -129,7 +181,7 @@ def test_whatever_the_line_loses_order_holds_and_everything_arrives(data):  # no
         if not window and not any(left.values()):
             break
         lossy = step < 120
-        out = window.due(now_s)
+        out = window.due(now_s, 100)
         for stream in STREAMS:
             while left[stream] and window.has_room(stream):
                 send(window, stream, left[stream].pop(0), now_s)
@@ -145,7 +197,8 @@ def test_whatever_the_line_loses_order_holds_and_everything_arrives(data):  # no
                 seen[flight.stream].append(flight.message.seq)
             if not lossy or data.draw(st.booleans()):
                 window.settled(flight.message.key)
-        assert sum(flight.stream not in ALARM_STREAMS for flight in window) <= limits.messages
+        for stream in set(STREAMS) - ALARM_STREAMS:
+            assert sum(flight.stream == stream for flight in window) <= limits.messages
         now_s += 0.3
     assert all(sorted(order) == list(range(1, 8)) for order in seen.values())
     for stream in set(STREAMS) - ALARM_STREAMS:

@@ -266,10 +266,14 @@ def test_oversized_receipt():
 
 def test_status():
     dialect = load("plantgate/1", CONTEXT)
-    told = plantgate_1.parse_status(dialect.status_topic(), dialect.status("online"))
-    assert told == ("site-1", "gw-1", "online")
+    told = plantgate_1.parse_status(dialect.status_topic(), dialect.status("province", "online"))
+    assert told == ("site-1", "gw-1", "province", "online")
     with pytest.raises(DialectError):
-        plantgate_1.parse_status("plantgate/1/site-1/other/status", dialect.status("online"))
+        plantgate_1.parse_status("plantgate/1/site-1/other/status", dialect.status("province", "online"))
+    with pytest.raises(DialectError, match="recipient"):
+        plantgate_1.parse_status(
+            dialect.status_topic(), dialect.status("", "online").replace(b'"recipient":"",', b"")
+        )
 
 
 def test_snapshot_head_beyond_the_message():
