@@ -46,6 +46,11 @@ class Position:
             kept.remove(min(kept, key=_length))
         return Position(low, tuple(kept))
 
+    @property
+    def settled(self) -> tuple[Range, ...]:
+        """All that is settled, rising."""
+        return ((1, self.low), *self.ranges) if self.low else self.ranges
+
     def is_settled(self, seq: int) -> bool:
         """Whether this seq needs no sending any more."""
         if seq <= self.low:

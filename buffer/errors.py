@@ -34,7 +34,17 @@ class RecordDamagedError(SpoolCorruptError):
 
 
 class SpoolFullError(SpoolError):
-    """No room for this record: drop it, count it, declare the gap, and call ``purge``."""
+    """No room for this append; nothing of it is recorded.
+
+    Attributes:
+        retry_without_bulk: it held readings or snapshots, which leave the reserve alone: drop and count those
+            and append the rest again at once. False: even alarms and journal have no room; keep them, try again
+            later, and call ``purge``.
+    """
+
+    def __init__(self, text: str, *, retry_without_bulk: bool = False) -> None:
+        super().__init__(text)
+        self.retry_without_bulk = retry_without_bulk
 
 
 class SpoolNewerError(SpoolError):

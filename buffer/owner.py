@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -46,7 +47,7 @@ class SpoolOwner:
         recipients: who must settle what is kept.
         gap_body: canonical bytes of a journal record that declares a gap.
         make_packing: how bodies are packed, called in the thread; None: zstd.
-        post: takes outcomes, records just written, and the heads now; called in the thread.
+        post: takes outcomes, records just appended, heads, and records nobody waits for; called in the thread.
         started: the ticket that gets ``Opened``.
         ended: the ticket that gets None at the very end.
     """
@@ -58,7 +59,7 @@ class SpoolOwner:
         recipients: tuple[str, ...],
         gap_body: Callable[[Gap], bytes],
         make_packing: Callable[[], Packing] | None,
-        post: Callable[[list[Outcome], list[Record], Mapping[Lane, int]], None],
+        post: Callable[[list[Outcome], list[Record], Mapping[Lane, int], list[Record]], None],
         started: Ticket,
         ended: Ticket,
     ) -> None:
@@ -82,7 +83,9 @@ class SpoolOwner:
         # the thread's own; read whole by ``stats``
         self._spool: Spool | None = None
         self._resume: Resume | None = None
-        self._detail = ""
+        self._declared: list[Record] = []
+        self._failing = self._full = ""
+        self._full_until_bytes = 0
         self._used_bytes = self._free_bytes = self._room_bytes = 0
         self._lanes: Mapping[Lane, LaneState] = {lane: LaneState() for lane in LANES}
         self._busy_since_s: float | None = None
@@ -170,15 +173,15 @@ class SpoolOwner:
             quota_bytes=self._settings.quota_bytes,
             free_bytes=self._free_bytes,
             lanes=self._lanes,
-            state="failing" if self._detail else "ok",
-            detail=self._detail,
+            state="failing" if self._failing else "full" if self._full else "ok",
+            detail=self._failing or self._full,
             queued=len(self._appends) + len(self._jobs),
             busy_s=0.0 if since_s is None else time.monotonic() - since_s,
         )
 
-    def purge_step(self, spool: Spool, now_ns: int) -> Purged:
+    def purge_step(self, spool: Spool, now_ns: int, *, by_age: bool) -> Purged:
         """A job: one step of retention and quota; positions move past what was given up."""
-        purged = spool.purge(now_ns)
+        purged = spool.purge(now_ns, by_age=by_age)
         with self._wake:
             for lane, last in purged.up_to.items():
                 for recipient in self._recipients:
@@ -196,7 +199,8 @@ class SpoolOwner:
                 for recipient in self._recipients
             }
             self._positions.update(settled)
-        spool.append_many([Append((Draft("journal", at_ns, self._gap_body(gap)),))], settled)
+        written = spool.append_many([Append((Draft("journal", at_ns, self._gap_body(gap)),))], settled)
+        self._declared += written[0]
 
     def _refuse_beyond_bound(self) -> None:
         if self._closing:
@@ -284,13 +288,15 @@ class SpoolOwner:
             raise
         except SpoolError as e:  # while running, whatever keeps it closed may pass: the caller keeps its data
             raise DiskError(str(e)) from e
+        self._declared += spool.declared
         with self._wake:
+            for key, place in spool.positions.items():  # what the disk lost is settled there
+                self._positions[key] = self._positions[key].settle(place.settled)
             self._unsaved = set(self._positions)
         return spool
 
     def _commit(self, group: list[_Waiting]) -> None:
         """One transaction for all that gathered, settlements with it."""
-        outcomes: list[Outcome]
         saving: dict[PositionKey, Position] = {}
         fresh: list[Record] = []
         try:
@@ -303,8 +309,8 @@ class SpoolOwner:
         except Exception as e:  # noqa: BLE001 - the callers get it, the thread serves on
             with self._wake:
                 self._unsaved.update(saving)
-            outcomes = [(ticket, e) for _, ticket in group]
-            self._post(outcomes)
+            self._note(e)
+            self._post([(ticket, e) for _, ticket in group])
             self._fall(e)
         else:
             self._post(outcomes, fresh)
@@ -313,31 +319,44 @@ class SpoolOwner:
         self, spool: Spool, group: list[_Waiting], saving: Mapping[PositionKey, Position]
     ) -> list[Outcome]:
         bulk = [waiting for waiting in group if _is_bulk(waiting[0])]
-        urgent = [waiting for waiting in group if not _is_bulk(waiting[0])]
-        refused: list[_Waiting] = []
-        full = SpoolFullError(f"{self._path}: the disk is full; the rest is kept for alarms and journal")
-        if bulk:
+        if bulk or self._full:
             self._look()
-            room = self._room_bytes - self._settings.reserve_bytes
-            if sum(_body_bytes(work) for work, _ in bulk) > room:
-                bulk, refused = [], bulk
-        try:
-            written = spool.append_many([work for work, _ in (*urgent, *bulk)], saving)
-        except SpoolFullError:
-            if not bulk:
-                raise
-            bulk, refused = [], bulk
-            written = spool.append_many([work for work, _ in urgent], saving)
-        self._detail = str(full) if refused else ""
-        outcomes: list[Outcome] = [
-            (ticket, records) for (_, ticket), records in zip((*urgent, *bulk), written, strict=True)
-        ]
-        return outcomes + [(ticket, full) for _, ticket in refused]
+        wanted_bytes = sum(_body_bytes(work) for work, _ in bulk) + self._settings.reserve_bytes
+        if not bulk or wanted_bytes <= self._room_bytes:
+            try:
+                written = spool.append_many([work for work, _ in group], saving)
+            except SpoolFullError:
+                if not bulk:
+                    raise
+            else:
+                self._failing = ""
+                self._full = "" if bulk else self._full
+                return [(ticket, records) for (_, ticket), records in zip(group, written, strict=True)]
+        text = f"{self._path}: the disk is full; the rest is kept for alarms and journal"
+        refusal = SpoolFullError(text, retry_without_bulk=True)
+        self._note_full(text, wanted_bytes)
+        self._post([(ticket, refusal) for _, ticket in bulk])
+        return self._write(spool, [waiting for waiting in group if not _is_bulk(waiting[0])], saving)
+
+    def _note(self, error: Exception) -> None:
+        """Before the outcome is posted, so that who hears of it finds it in ``stats`` too."""
+        if isinstance(error, SpoolFullError):
+            with suppress(SpoolError):  # what was seen last will do
+                self._look()
+            self._note_full(str(error), 0)
+        elif isinstance(error, SpoolError):
+            self._failing = str(error)
+
+    def _note_full(self, text: str, wanted_bytes: int) -> None:
+        """Full until there is room for what was refused, and in any case more than there was."""
+        self._full = text
+        self._full_until_bytes = max(wanted_bytes, self._room_bytes + 1)
 
     def _do(self, job: Job, ticket: Ticket) -> None:
         try:
             result: object = job(self._at_hand())
         except Exception as e:  # noqa: BLE001 - the caller gets it, the thread serves on
+            self._note(e)
             self._post([(ticket, e)])
             self._fall(e)
         else:
@@ -349,18 +368,18 @@ class SpoolOwner:
         usage = self._spool.usage()
         self._used_bytes, self._free_bytes = usage.used_bytes, usage.free_bytes
         self._room_bytes = usage.free_bytes + usage.file_bytes - usage.used_bytes
+        if self._room_bytes >= self._full_until_bytes:
+            self._full = ""
 
     def _fall(self, error: Exception) -> None:
-        """After a disk error: close, so that the disk can be unmounted; the next job opens again."""
-        if isinstance(error, SpoolError):
-            self._detail = str(error)
+        """After a disk error: close, so that the disk can be unmounted; posted before, for it may take long."""
         if isinstance(error, DiskError):
             self._let_go()
 
     def _let_go(self) -> None:
         if self._spool is not None:
             spool, self._spool = self._spool, None
-            self._resume = Resume(spool.spool_id, spool.heads, spool.next_leaf_no)
+            self._resume = Resume(spool.spool_id, spool.heads, spool.next_leaf_no, spool.last_ns())
             spool.close()
 
     def _post(self, outcomes: list[Outcome], fresh: list[Record] | None = None) -> None:
@@ -368,7 +387,8 @@ class SpoolOwner:
         heads: dict[Lane, int] = {}
         if self._spool is not None:
             heads, self._lanes = self._spool.heads, self._spool.lanes
-        self._post_to(outcomes, fresh or [], heads)
+        declared, self._declared = self._declared, []
+        self._post_to(outcomes, fresh or [], heads, declared)
 
 
 def _body_bytes(work: Append) -> int:
@@ -376,5 +396,5 @@ def _body_bytes(work: Append) -> int:
 
 
 def _is_bulk(work: Append) -> bool:
-    """Whether this must leave the reserve alone: readings and snapshots, and nothing of alarm or journal."""
-    return bool(work.drafts) and all(draft.lane in BULK for draft in work.drafts)
+    """Whether this must leave the reserve alone: it holds readings or snapshots, whatever else it holds."""
+    return any(draft.lane in BULK for draft in work.drafts)

@@ -94,17 +94,18 @@ class Plan:
     more: bool
 
 
-def plan(uses: Sequence[LaneUse], limits: Limits, now_ns: int) -> Plan:
+def plan(uses: Sequence[LaneUse], limits: Limits, now_ns: int | None) -> Plan:
     """Decide what goes now.
 
     Args:
         uses: every lane once.
         limits: the bounds.
-        now_ns: UTC nanoseconds of a clock that may be trusted for ages.
+        now_ns: UTC nanoseconds of a clock that may be trusted for ages; None: nothing goes by its age.
     """
     lanes = {use.lane: _Pass(use) for use in uses}
-    for going in lanes.values():
-        going.take_aged(now_ns - limits.retention_ns)
+    if now_ns is not None:
+        for going in lanes.values():
+            going.take_aged(now_ns - limits.retention_ns)
     steps = [(lane, False) for lane in (*BULK, *RESERVED)] + [(lane, True) for lane in (*BULK, *RESERVED)]
     more = False
     for lane, unsettled in steps:

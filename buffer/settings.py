@@ -66,11 +66,13 @@ class Resume:
         spool_id: its id.
         heads: the last seq of each lane that was acknowledged to a caller.
         next_leaf_no: likewise over all lanes.
+        last_ns: the newest creation time that was acknowledged, UTC nanoseconds.
     """
 
     spool_id: str
     heads: Mapping[Lane, int]
     next_leaf_no: int
+    last_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,14 @@ class LaneState:
         head: newest seq ever given, 0 where there was none.
         stored_bytes: what its kept records take up, packed.
         counted_to: the seq up to which the file's own tally counts.
+        last_ns: creation time of the newest record, UTC nanoseconds, 0 where the lane is empty.
     """
 
     oldest: int = 0
     head: int = 0
     stored_bytes: int = 0
     counted_to: int = 0
+    last_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,9 @@ class SpoolStats:
         quota_bytes: what they may take up.
         free_bytes: what the file system still gives.
         lanes: oldest, newest and packed bytes of each lane.
-        state: ``failing`` from a disk error until the spool is open again, and while readings are refused.
-        detail: the error, empty while ``ok``.
+        state: ``failing`` from a disk error until a commit succeeds again; ``full`` from a refusal for want of
+            room until there is room for what was refused; else ``ok``.
+        detail: why, empty while ``ok``.
         queued: jobs that wait.
         busy_s: how long the job in hand has been running; large: the disk hangs.
     """

@@ -5,7 +5,8 @@ What must hold, in every state on the disk:
 1. A record, the state beside it and the positions saved with it are one transaction; it is durable (WAL,
    synchronous=FULL) before ``append_many`` returns.
 2. ``seq`` of a lane counts 1, 2, 3, …; a hole is below a lane's oldest record or was declared as a gap.
-3. The newest record of a lane is never deleted, so that no number is given twice.
+3. No number is given twice: the newest record of a lane is never deleted, and where a disk lost it the lane's
+   tally stands for it.
 4. ``leaf`` is the RFC 6962 leaf of the canonical bytes and ``leaf_no`` its place over all lanes; neither
    changes when storage is packed anew.
 5. Unsettled records are deleted only together with the gap record that says so.
@@ -37,9 +38,7 @@ __all__ = ["PositionKey", "Purged", "Resume", "Spool", "SpoolSettings"]
 
 SCHEMA_VERSION: Final = 1
 FULL_CHECK_MAX_BYTES: Final = 32 << 20
-"""Up to this size every page is checked at open; above it only schema, heads and newest records."""
-CHECKED_RECORDS: Final = 8
-"""Newest records per lane whose leaf is computed again at open."""
+"""Up to this size every page is checked at open; above it only schema and heads."""
 PURGE_PAGE: Final = 256
 """Records of a lane one purge step looks at: bounds the transaction, and so the write-ahead log."""
 TALLY_EVERY: Final = 1_000
@@ -50,6 +49,7 @@ BUSY_TIMEOUT_S: Final = 5.0
 """How long another program that reads the file (a backup) may hold a lock."""
 
 _COLUMNS: Final = ("seq", "created_ns", "leaf_no", "leaf", "size", "body")
+_TABLES: Final = (*LANES, "meta", "state", "position", "tally")
 _INSERT: Final = {
     lane: f"INSERT INTO {lane} (seq, created_ns, leaf_no, leaf, size, body) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - lanes are a closed list of this code
     for lane in LANES
@@ -69,25 +69,32 @@ class Spool:
         spool_id: 16 hexadecimal digits, drawn when the file was created.
         quarantined: where a damaged predecessor was set aside, None where there was none.
         unclean: the last owner did not close it (killed, or power lost).
+        declared: journal records written by opening it: what its disk lost since ``resume``.
         pregrown: whether there was room to give the write-ahead log its size.
     """
 
     def __init__(
-        self, path: Path, settings: SpoolSettings, gap_body: Callable[[Gap], bytes], store: Packing
+        self,
+        path: Path,
+        settings: SpoolSettings,
+        recipients: Iterable[str],
+        gap_body: Callable[[Gap], bytes],
+        store: Packing,
     ) -> None:
         self._path = path
         self._settings = settings
+        self._recipients = tuple(recipients)
         self._gap_body = gap_body
         self._store = store
         self._lock = -1
         self._lanes: dict[Lane, LaneState] = {lane: LaneState() for lane in LANES}
-        self._recipients: tuple[str, ...] = ()
         self._positions: dict[PositionKey, Position] = {}
         self._db: Database | None = None
         self._next_leaf_no = 0
         self.spool_id = ""
         self.quarantined: Path | None = None
         self.unclean = False
+        self.declared: tuple[Record, ...] = ()
         self.pregrown = True
 
     @classmethod
@@ -122,7 +129,7 @@ class Spool:
         """
         if resume is not None and not path.exists():
             raise DiskError(f"{path}: the spool is gone; is its disk mounted?")
-        spool = cls(path, settings, gap_body, store or packing.zstd())
+        spool = cls(path, settings, recipients, gap_body, store or packing.zstd())
         spool._lock = disk.lock(path)
         try:
             try:
@@ -133,8 +140,6 @@ class Spool:
                     raise
                 spool.quarantined = disk.quarantine(path)
                 spool._open(None)
-            with spool._translated("open"):
-                spool._take_up_positions(recipients)
         except BaseException:
             spool.close()
             raise
@@ -160,9 +165,10 @@ class Spool:
             if resume is not None:
                 self._undo_unacknowledged(resume)
             self._load()
+            self._take_up_positions()
+            self.pregrown = disk.pregrow(path, self._settings.wal_pregrow_bytes)
             if resume is not None:
                 self._declare_lost(resume)
-            self.pregrown = disk.pregrow(path, self._settings.wal_pregrow_bytes)
 
     @property
     def _conn(self) -> sqlite3.Connection:
@@ -203,14 +209,16 @@ class Spool:
             )
 
     def _check(self) -> None:
-        """Bounded in time: every page of a small file, the newest records of a large one."""
+        """The structure only, bounded in time; a record's bytes are verified where they are read.
+
+        One record that is damaged is passed over there, and must not cost the sound ones.
+        """
         assert self._db is not None
+        if missing := set(_TABLES) - set(self._db.table_names()):
+            raise SpoolCorruptError(f"{self._path}: table {min(missing)} is missing")
         for lane in LANES:
             if tuple(column.name for column in self._db[lane].columns) != _COLUMNS:
-                raise SpoolCorruptError(f"{self._path}: table {lane} is missing or has other columns")
-            for row in self._db[lane].rows_where(order_by="seq desc", limit=CHECKED_RECORDS):
-                del row["leaf_no"]
-                self._verified(lane, stored=row.pop("body"), **row)
+                raise SpoolCorruptError(f"{self._path}: table {lane} has other columns")
         if self._pragma("page_count") * self._pragma("page_size") <= FULL_CHECK_MAX_BYTES:
             verdict = self._conn.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
@@ -220,22 +228,45 @@ class Spool:
         """A commit reported as failed may yet be in the log: its caller appends it again, so it goes."""
         if (found := self._read_id()) != resume.spool_id:
             raise DiskError(f"{self._path}: another spool ({found}) lies where {resume.spool_id} was")
+        undone: dict[Lane, int] = {}
         with self._transaction() as conn:
             for lane in LANES:
-                conn.execute(f"DELETE FROM {lane} WHERE seq > ?", (resume.heads.get(lane, 0),))  # noqa: S608 - lanes are a closed list
+                head = resume.heads.get(lane, 0)
+                undone[lane] = conn.execute(f"DELETE FROM {lane} WHERE seq > ?", (head,)).rowcount  # noqa: S608 - lanes are a closed list
+                conn.execute("DELETE FROM tally WHERE lane = ? AND counted_to > ?", (lane, head))
+            if undone["journal"]:  # a declared loss may be among it, and is to be found again
+                for lane in LANES:
+                    conn.execute(
+                        f"DELETE FROM tally WHERE lane = ? AND counted_to > (SELECT coalesce(max(seq), 0) FROM {lane})",  # noqa: S608 - as above
+                        (lane,),
+                    )
 
     def _declare_lost(self, resume: Resume) -> None:
-        """A disk lost what it had acknowledged: the numbers are not given again, the hole is declared."""
+        """A disk lost what it had acknowledged: its numbers stay taken, nobody waits for it, the hole is declared.
+
+        The tallies, written beside the declaration, keep the numbers taken.
+        """
+        self._next_leaf_no = max(self._next_leaf_no, resume.next_leaf_no)
+        change = _Change(dict(self._lanes), self._next_leaf_no)
+        at_ns = max(self.last_ns(), resume.last_ns)
         gaps: list[Gap] = []
+        settled: dict[PositionKey, Position] = {}
         for lane, known in self._lanes.items():
             head = resume.heads.get(lane, 0)
             if known.head < head:
-                gaps.append(Gap(lane, known.head + 1, head, 0, 0, "disk", head - known.head))
-                self._lanes[lane] = replace(known, head=head)
-        self._next_leaf_no = max(self._next_leaf_no, resume.next_leaf_no)
+                lost = (known.head + 1, head)
+                gaps.append(Gap(lane, *lost, known.last_ns or at_ns, at_ns, "disk", head - known.head))
+                change.lanes[lane] = replace(known, head=head)
+                for recipient in self._recipients:
+                    settled[recipient, lane] = self._positions[recipient, lane].settle([lost])
         if gaps:
-            at_ns = self.last_ns()
-            self.append_many([Append(tuple(Draft("journal", at_ns, self._gap_body(gap)) for gap in gaps))])
+            with self._transaction() as conn:
+                self.declared = tuple(
+                    self._insert(conn, change, Draft("journal", at_ns, self._gap_body(gap))) for gap in gaps
+                )
+                _save_positions(conn, settled)
+                _save_tallies(conn, change.lanes, 0)
+            self._accept(change, settled)
 
     def _read_id(self) -> str:
         assert self._db is not None
@@ -248,31 +279,28 @@ class Spool:
         self.spool_id = self._read_id()
         tallies = {row["lane"]: (row["counted_to"], row["stored_bytes"]) for row in self._db["tally"].rows}
         for lane in LANES:
-            oldest, head, leaf_no = self._conn.execute(
-                f"SELECT (SELECT min(seq) FROM {lane}), (SELECT max(seq) FROM {lane}),"  # noqa: S608 - lanes are a closed list
-                f" (SELECT leaf_no FROM {lane} ORDER BY seq DESC LIMIT 1)"
+            newest = self._conn.execute(
+                f"SELECT seq, leaf_no, created_ns FROM {lane} ORDER BY seq DESC LIMIT 1"  # noqa: S608 - lanes are a closed list
             ).fetchone()
+            head, leaf_no, last_ns = newest or (0, -1, 0)
+            oldest = self._conn.execute(f"SELECT min(seq) FROM {lane}").fetchone()[0]  # noqa: S608 - as above
             counted_to, stored = tallies.get(lane, (0, 0))
-            if counted_to > (head or 0):
-                counted_to, stored = 0, 0
+            if not all(type(found) is int for found in (leaf_no, last_ns, counted_to, stored)):
+                raise SpoolCorruptError(f"{self._path}: the newest record or the tally of {lane} is damaged")
             stored += self._conn.execute(
                 f"SELECT coalesce(sum(length(body) + {ROW_BYTES}), 0) FROM {lane} WHERE seq > ?",  # noqa: S608 - as above
                 (counted_to,),
             ).fetchone()[0]
-            self._lanes[lane] = LaneState(oldest or 0, head or 0, stored, counted_to)
-            if leaf_no is not None:
-                self._next_leaf_no = max(self._next_leaf_no, leaf_no + 1)
+            # A tally beyond the newest record: a disk lost what came after it, and those numbers stay taken.
+            self._lanes[lane] = LaneState(oldest or 0, max(head, counted_to), stored, counted_to, last_ns)
+            self._next_leaf_no = max(self._next_leaf_no, leaf_no + 1)
 
-    def _take_up_positions(self, recipients: Iterable[str]) -> None:
+    def _take_up_positions(self) -> None:
         assert self._db is not None
-        self._recipients = tuple(recipients)
-        try:
-            found = {
-                (row["recipient"], row["lane"]): Position.unpack(row["low"], row["ranges"])
-                for row in self._db["position"].rows
-            }
-        except ValueError as e:
-            raise SpoolCorruptError(f"{self._path}: {e}") from e
+        found: dict[PositionKey, Position] = {}
+        for row in self._db["position"].rows:
+            with suppress(TypeError, ValueError):  # damaged: all is sent again, and absorbed by its key
+                found[row["recipient"], row["lane"]] = Position.unpack(row["low"], row["ranges"])
         for recipient in self._recipients:
             for lane, known in self._lanes.items():
                 before_oldest = known.oldest - 1 if known.oldest else known.head
@@ -313,7 +341,11 @@ class Spool:
         conn.execute(_INSERT[draft.lane], row)
         stored_bytes = known.stored_bytes + len(stored) + ROW_BYTES
         change.lanes[draft.lane] = replace(
-            known, oldest=known.oldest or record.seq, head=record.seq, stored_bytes=stored_bytes
+            known,
+            oldest=known.oldest or record.seq,
+            head=record.seq,
+            stored_bytes=stored_bytes,
+            last_ns=record.created_ns,
         )
         change.next_leaf_no += 1
         return record
@@ -359,11 +391,13 @@ class Spool:
         next_seq = records[-1].seq + 1 if records else max(from_seq, last + 1)
         return Batch(lane, tuple(records), next_seq)
 
-    def purge(self, now_ns: int) -> Purged:
+    def purge(self, now_ns: int, *, by_age: bool = True) -> Purged:
         """One bounded step of retention and quota; gap records are in the same transaction.
 
         Args:
-            now_ns: UTC nanoseconds of a clock whose years are right: a clock far ahead ages everything.
+            now_ns: UTC nanoseconds, the stamp of what is declared.
+            by_age: whether that clock's years are right; if not, only the quota decides, for a clock far ahead
+                would age everything.
 
         Raises:
             SpoolFullError, DiskError: as ``append_many``.
@@ -379,7 +413,7 @@ class Spool:
             self._settings.reserve_bytes,
             int(self._settings.retention_s * 1e9),
         )
-        plan = retention.plan(uses, limits, now_ns)
+        plan = retention.plan(uses, limits, now_ns if by_age else None)
         if not plan.up_to:
             return Purged({}, (), more=False)
         return self._carry_out(plan, now_ns)
@@ -400,7 +434,9 @@ class Spool:
                 ).fetchone()[0]
                 conn.execute(f"DELETE FROM {lane} WHERE seq <= ?", (last,))  # noqa: S608 - as above
                 oldest = conn.execute(f"SELECT min(seq) FROM {lane}").fetchone()[0]  # noqa: S608 - as above
-                change.lanes[lane] = replace(known, oldest=oldest, stored_bytes=known.stored_bytes - freed)
+                change.lanes[lane] = replace(
+                    known, oldest=oldest or 0, stored_bytes=known.stored_bytes - freed
+                )
             declared = tuple(
                 self._insert(conn, change, Draft("journal", now_ns, self._gap_body(gap))) for gap in plan.gaps
             )
@@ -449,12 +485,7 @@ class Spool:
 
     def last_ns(self) -> int:
         """The newest creation time on record, UTC nanoseconds; 0 for an empty spool."""
-        with self._translated("read"):
-            newest = [
-                self._conn.execute(f"SELECT created_ns FROM {lane} ORDER BY seq DESC LIMIT 1").fetchone()  # noqa: S608 - lanes are a closed list
-                for lane in LANES
-            ]
-        return max((row[0] for row in newest if row is not None), default=0)
+        return max(known.last_ns for known in self._lanes.values())
 
     def usage(self) -> Usage:
         """How full it is.
@@ -512,7 +543,7 @@ class Spool:
     ) -> Record:
         try:
             body = self._store.unpack(stored, size)
-        except ValueError as e:
+        except (TypeError, ValueError) as e:  # a damaged row may give other types than were written
             raise RecordDamagedError(lane, seq, created_ns, str(e)) from e
         if leaf_hash(body) != leaf:
             raise RecordDamagedError(lane, seq, created_ns, "the bytes do not give the recorded leaf")

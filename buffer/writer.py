@@ -37,6 +37,8 @@ class SpoolWriter:
         recipients: who must settle what is kept.
         gap_body: canonical bytes of a journal record that declares a gap.
         make_packing: how bodies are packed, called in the thread; zstd if not given.
+        on_declared: called in the loop with journal records that no ``append`` and no ``purge`` returns: a
+            damaged record was passed over, or a disk lost what it had acknowledged. They are durable.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class SpoolWriter:
         recipients: tuple[str, ...],
         gap_body: Callable[[Gap], bytes],
         make_packing: Callable[[], Packing] | None = None,
+        on_declared: Callable[[tuple[Record, ...]], None] | None = None,
     ) -> None:
         self._path = path
         self._settings = settings
         self._recipients = recipients
         self._gap_body = gap_body
         self._make_packing = make_packing
+        self._on_declared = on_declared
         self._owner: SpoolOwner | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -93,7 +97,8 @@ class SpoolWriter:
 
         Raises:
             QueueFullError: too many wait for the disk already; nothing was taken.
-            SpoolFullError: no room for it; readings and snapshots meet this before alarms and journal do.
+            SpoolFullError: no room for it. An append that holds readings or snapshots meets this while the reserve
+                is still free: its ``retry_without_bulk`` is true, append the rest again at once.
             DiskError: the disk did not do it; nothing of it is recorded.
         """
         future: asyncio.Future[tuple[Record, ...]] = asyncio.get_running_loop().create_future()
@@ -150,11 +155,12 @@ class SpoolWriter:
         """
         return self._desk().position((recipient, lane))
 
-    async def purge(self, now_ns: int) -> tuple[Record, ...]:
+    async def purge(self, now_ns: int, *, by_age: bool = True) -> tuple[Record, ...]:
         """Let go of what retention and quota say, in small steps between which appends go on.
 
         Args:
-            now_ns: UTC nanoseconds of a clock whose years are right.
+            now_ns: UTC nanoseconds, the stamp of what is declared.
+            by_age: whether that clock's years are right; if not, only the quota decides.
 
         Returns:
             The journal records that declare what was given up unsettled.
@@ -165,7 +171,7 @@ class SpoolWriter:
         declared: list[Record] = []
         more = True
         while more:
-            purged = await self._ask(lambda spool, owner: owner.purge_step(spool, now_ns))
+            purged = await self._ask(lambda spool, owner: owner.purge_step(spool, now_ns, by_age=by_age))
             for lane, last in purged.up_to.items():
                 self._recent.forget(lane, last)
             declared += purged.declared
@@ -190,7 +196,7 @@ class SpoolWriter:
             self._owner.join()  # it has nothing left to do but return
         else:
             error = f"{self._path}: the disk hangs; the spool was left behind"
-            self._deliver([(ticket, DiskError(error)) for ticket in self._owner.abandon()], [], {})
+            self._deliver([(ticket, DiskError(error)) for ticket in self._owner.abandon()], [], {}, [])
         self._owner = None
 
     def _desk(self) -> SpoolOwner:
@@ -214,15 +220,27 @@ class SpoolWriter:
             self._timer.cancel()
             self._timer = None
 
-    def _post(self, outcomes: list[Outcome], fresh: list[Record], heads: Mapping[Lane, int]) -> None:
+    def _post(
+        self,
+        outcomes: list[Outcome],
+        fresh: list[Record],
+        heads: Mapping[Lane, int],
+        declared: list[Record],
+    ) -> None:
         """Called in the owner's thread."""
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._deliver, outcomes, fresh, heads)
+            self._loop.call_soon_threadsafe(self._deliver, outcomes, fresh, heads, declared)
 
-    def _deliver(self, outcomes: list[Outcome], fresh: list[Record], heads: Mapping[Lane, int]) -> None:
+    def _deliver(
+        self,
+        outcomes: list[Outcome],
+        fresh: list[Record],
+        heads: Mapping[Lane, int],
+        declared: list[Record],
+    ) -> None:
         self._heads.update(heads)
-        self._recent.add(fresh)
+        self._recent.add((*declared, *fresh))
         for future, result in outcomes:
             assert isinstance(future, asyncio.Future)
             if future.done():
@@ -233,3 +251,5 @@ class SpoolWriter:
                 future.set_result(result)
         if self._owner is not None and not self._owner.has_unsaved:
             self._stop_timer()
+        if declared and self._on_declared is not None:
+            self._on_declared(tuple(declared))

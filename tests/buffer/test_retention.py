@@ -33,6 +33,11 @@ def test_the_newest_record_of_a_lane_stays():
     assert plan([lane("reading", 5, settled=5, age_days=200)], LIMITS, NOW_NS).up_to == {"reading": 4}
 
 
+def test_without_a_trusted_time_only_the_quota_decides():
+    uses = [lane("alarm", 5, settled=5, age_days=200), lane("reading", 85, settled=85, age_days=200)]
+    assert plan(uses, LIMITS, None).up_to == {"reading": 5}
+
+
 def test_over_quota_settled_readings_go_first():
     uses = [lane("reading", 70, settled=70), lane("snapshot", 20), lane("alarm", 5)]
     decided = plan(uses, LIMITS, NOW_NS)

@@ -201,6 +201,18 @@ def test_giving_up_unsettled_readings_is_declared_in_the_same_transaction(opened
     assert all(again.positions[name, "reading"].low >= last for name in RECIPIENTS)
 
 
+def test_by_quota_alone_nothing_ages_and_the_stamp_is_the_time_of_now(opened):
+    settings = replace(SMALL, quota_bytes=200 << 10, reserve_bytes=20 << 10)
+    spool = opened(settings, recipients=("province",))
+    spool.append_many([append("alarm", b"a", b"b", created_ns=1)], {("province", "alarm"): Position(2)})
+    for n in range(150):
+        spool.append_many([append("reading", os.urandom(2_000), created_ns=n + 1)])
+    purged = spool.purge(1_000 * DAY_NS, by_age=False)
+    assert list(purged.up_to) == ["reading"], "old and settled, but the clock may not say so"
+    assert [record.created_ns for record in purged.declared] == [1_000 * DAY_NS]
+    assert spool.purge(1_000 * DAY_NS).up_to["alarm"] == 1
+
+
 def test_a_number_is_not_given_twice_after_all_went(opened):
     spool = opened(recipients=())
     spool.append_many([append("alarm", *[b"x"] * 3)])
@@ -288,12 +300,51 @@ def test_a_damaged_record_is_named(opened):
     with pytest.raises(RecordDamagedError, match="reading/2") as damaged:
         spool.read("reading", 2, 9, 99)
     assert (damaged.value.seq, damaged.value.created_ns) == (2, 9)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_damaged_newest_record_costs_only_itself(opened, running):
+    spool = opened()
+    spool.append_many([append("reading", *[b"sound" * 50] * 499), append("reading", b"damaged" * 50)])
+    spool._conn.execute("UPDATE reading SET leaf = zeroblob(32) WHERE seq = 500")
+    resume = resume_of(spool) if running else None
     spool.close()
-    assert opened().quarantined is not None, "among the newest records it is found at open"
+    spool = opened(resume=resume)
+    assert spool.quarantined is None
+    assert spool.heads["reading"] == 500
+    assert len(everything(spool, "reading")) == 499
+    with pytest.raises(RecordDamagedError, match="reading/500"):
+        spool.read("reading", 500, 9, 99)
+    assert spool.append_many([append("reading", b"next")])[0][0].seq == 501
+
+
+@pytest.mark.parametrize("damage", ["low = 'x'", "ranges = x'80'"])
+def test_a_damaged_position_means_sending_again(opened, damage):
+    spool = opened()
+    spool.append_many([append("alarm", b"x")], {("province", "alarm"): Position(1)})
+    spool.close()
+    conn = sqlite3.connect(spool._path)
+    conn.execute("DROP TABLE position")
+    conn.execute("CREATE TABLE position (recipient, lane, low, ranges, PRIMARY KEY (recipient, lane))")
+    conn.execute("INSERT INTO position VALUES ('province', 'alarm', 1, x'')")
+    conn.execute(f"UPDATE position SET {damage}")
+    conn.commit()
+    conn.close()
+    spool = opened()
+    assert spool.quarantined is None
+    assert spool.positions["province", "alarm"] == Position()
+
+
+def test_a_missing_table_sets_the_file_aside(opened, path):
+    opened().close()
+    conn = sqlite3.connect(path)
+    conn.execute("DROP TABLE position")
+    conn.close()
+    assert opened().quarantined is not None
 
 
 def resume_of(spool):
-    return Resume(spool.spool_id, spool.heads, spool.next_leaf_no)
+    return Resume(spool.spool_id, spool.heads, spool.next_leaf_no, spool.last_ns())
 
 
 def test_reopening_while_running_wants_the_very_same_spool(opened, path):
@@ -336,6 +387,58 @@ def test_a_disk_that_lost_what_it_had_acknowledged(opened, path, tmp_path):
     gap = gap_in(everything(again, "journal")[0])
     assert (gap["first_seq"], gap["last_seq"], gap["cause"], gap["dropped"]) == (2, 3, "disk", 2)
     assert again.append_many([append("reading", b"four")])[0][0].seq == 4, "no key is given twice"
+
+
+def lost_and_reopened(spool, path, opened, tmp_path):
+    """Two readings and an alarm that were acknowledged are gone; nothing else was appended since."""
+    spool.append_many([append("reading", b"one", created_ns=5)])
+    lost = as_killed(path, tmp_path / "lost")
+    spool.append_many(
+        [append("reading", b"two", b"three", created_ns=8), append("alarm", b"H", created_ns=9)]
+    )
+    return lost, resume_of(spool), opened(at=lost, resume=resume_of(spool))
+
+
+def test_numbers_a_disk_lost_are_not_given_again_after_a_restart(opened, path, tmp_path):
+    lost, _, again = lost_and_reopened(opened(), path, opened, tmp_path)
+    leaf_no = again.next_leaf_no
+    for _ in range(2):
+        again.close()
+        again = opened(at=lost)
+        assert (again.heads["reading"], again.heads["alarm"], again.next_leaf_no) == (3, 1, leaf_no)
+        assert again.positions["province", "alarm"] == Position(1), "nobody waits for what is gone"
+        assert again.positions["province", "reading"] == Position(0, ((2, 3),))
+    again.append_many([], {(name, "reading"): Position(3) for name in RECIPIENTS})
+    while again.purge(1_000 * DAY_NS).more:
+        pass
+    assert again.lanes["reading"].oldest == 0, "all that was left is old and settled"
+    again.close()
+    again = opened(at=lost)
+    assert again.append_many([append("reading", b"four"), append("alarm", b"HH")])[0][0].seq == 4
+    assert again.heads["alarm"] == 2
+
+
+def test_a_loss_is_declared_once_and_when_the_declaration_was_not_acknowledged_again(opened, path, tmp_path):
+    lost, before, again = lost_and_reopened(opened(), path, opened, tmp_path)
+    assert [record.seq for record in again.declared] == [1, 2]
+    gaps = [gap_in(record) for record in again.declared]
+    assert [(gap["lane"], gap["from_ns"], gap["to_ns"]) for gap in gaps] == [
+        ("alarm", 9, 9),
+        ("reading", 5, 9),
+    ]
+    assert {record.created_ns for record in again.declared} == {9}, "never 1970"
+    declared = resume_of(again)
+    again.close()
+    again = opened(at=lost, resume=declared)
+    assert (again.declared, again.heads["journal"]) == ((), 2)
+    again.append_many([append("reading", b"reported as failed")])
+    again.close()
+    again = opened(at=lost, resume=declared)
+    assert (again.declared, again.heads["reading"]) == ((), 3)
+    again.close()
+    again = opened(at=lost, resume=before)
+    assert [gap_in(record) for record in again.declared] == gaps, "its record was undone"
+    assert [gap_in(record) for record in everything(again, "journal")] == gaps
 
 
 def test_settings_that_cannot_be():

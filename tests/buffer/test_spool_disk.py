@@ -14,7 +14,7 @@ import pytest
 from spoolkit import RECIPIENTS, SMALL, append, gap_body, gap_in
 
 from buffer.errors import DiskError, SpoolFullError
-from buffer.record import Ack
+from buffer.record import Ack, Append, Draft
 from buffer.writer import SpoolWriter
 
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -104,7 +104,9 @@ def test_on_a_full_disk_readings_are_refused_before_alarms(small_disk):
                 taken += 1
             except SpoolFullError as full:
                 assert "kept for alarms" in str(full)  # noqa: PT017 - how many were taken first is the point
+                assert full.retry_without_bulk  # noqa: PT017 - as above
         assert taken > 100
+        assert writer.stats().state == "full"
         for _ in range(100):
             await writer.append(append("alarm", os.urandom(500), state={"alarms": b"x"}))
         both = await asyncio.gather(
@@ -126,6 +128,39 @@ def test_on_a_full_disk_readings_are_refused_before_alarms(small_disk):
     run(small_disk, story, settings)
 
 
+def mixed(created_ns=1):
+    """As the gateway flushes: what was read, the alarm it raised, and a gap."""
+    lanes = ("reading", "alarm", "journal")
+    return Append(tuple(Draft(lane, created_ns, os.urandom(900)) for lane in lanes), {"alarms": b"H"})
+
+
+def test_a_mixed_append_does_not_ride_into_the_reserve(small_disk):
+    settings = replace(SMALL, reserve_bytes=MIB)
+
+    async def story(writer, _):
+        await writer.append(mixed())
+        ballast = small_disk / "ballast"
+        with pytest.raises(OSError, match="No space"):
+            fill(ballast)
+        for second in range(20):
+            heads = {lane: known.head for lane, known in writer.stats().lanes.items()}
+            with pytest.raises(SpoolFullError, match="kept for alarms") as full:
+                await writer.append(mixed())
+            assert full.value.retry_without_bulk
+            drafts = tuple(draft for draft in mixed().drafts if draft.lane != "reading")
+            await writer.append(Append(drafts, {"alarms": b"%d" % second}))
+            after = {lane: known.head for lane, known in writer.stats().lanes.items()}
+            assert after == {**heads, "alarm": heads["alarm"] + 1, "journal": heads["journal"] + 1}
+            stats = writer.stats()
+            assert (stats.state, "kept for alarms" in stats.detail) == ("full", True), "and it stays said"
+        ballast.unlink()
+        await writer.append(append("alarm", b"room again"))
+        assert (writer.stats().state, writer.stats().detail) == ("ok", "")
+        assert len(await writer.append(mixed())) == 3
+
+    run(small_disk, story, settings)
+
+
 def test_full_by_others_to_the_last_byte(small_disk):
     settings = replace(SMALL, reserve_bytes=0)
 
@@ -138,12 +173,15 @@ def test_full_by_others_to_the_last_byte(small_disk):
         for _ in range(600):
             try:
                 await writer.append(append("alarm", os.urandom(3_000)))
-            except SpoolFullError:
+            except SpoolFullError as full:
                 refused += 1
+                assert not full.retry_without_bulk  # noqa: PT017 - how many were refused is the point
         assert refused
+        assert writer.stats().state == "full"
         head = writer.stats().lanes["alarm"].head
         ballast.unlink()
         assert (await writer.append(append("alarm", b"after")))[0].seq == head + 1
+        assert writer.stats().state == "ok"
 
     run(small_disk, story, settings)
 

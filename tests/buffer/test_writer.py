@@ -23,9 +23,9 @@ from buffer.writer import SpoolWriter
 DAY_NS = 86_400 * 10**9
 
 
-def run(tmp_path, story, settings=SMALL, recipients=RECIPIENTS):
+def run(tmp_path, story, settings=SMALL, recipients=RECIPIENTS, on_declared=None):
     async def body():
-        writer = SpoolWriter(tmp_path / "spool.db", settings, recipients, gap_body)
+        writer = SpoolWriter(tmp_path / "spool.db", settings, recipients, gap_body, on_declared=on_declared)
         opened = await writer.start()
         try:
             await story(writer, opened)
@@ -146,7 +146,8 @@ def test_a_purge_declares_and_moves_positions_on(tmp_path):
     async def story(writer, _):
         for n in range(400):
             await writer.append(append("reading", os.urandom(2_000), created_ns=n + 1))
-        declared = await writer.purge(10_000)
+        declared = await writer.purge(10_000, by_age=False)
+        assert {record.created_ns for record in declared} == {10_000}
         gaps = [gap_in(record) for record in declared]
         assert gaps[0]["first_seq"] == 1
         last = gaps[-1]["last_seq"]
@@ -162,6 +163,8 @@ def test_a_purge_declares_and_moves_positions_on(tmp_path):
 
 
 def test_a_damaged_record_is_passed_over_and_declared(tmp_path):
+    told = []
+
     async def story(writer, _):
         await writer.append(append("reading", b"one" * 99, b"two" * 99, b"three" * 99, created_ns=7))
         writer._recent.forget("reading", 3)
@@ -170,13 +173,69 @@ def test_a_damaged_record_is_passed_over_and_declared(tmp_path):
         assert ([r.seq for r in first.records], first.next_seq) == ([1], 2)
         second = await writer.read("reading", 2, 9, 10**6)
         assert (second.records, second.next_seq) == ((), 3)
+        assert [(record.lane, record.seq) for record in told] == [("journal", 1)], "nobody appended it"
         assert [r.seq for r in (await writer.read("reading", 3, 9, 10**6)).records] == [3]
         gap = gap_in((await writer.read("journal", 1, 9, 10**6)).records[0])
         assert (gap["lane"], gap["first_seq"], gap["last_seq"], gap["cause"]) == ("reading", 2, 2, "disk")
         assert writer.position("bureau", "reading") == Position(0, ((2, 2),))
         assert writer.stats().state == "ok"
+        assert len(told) == 1
+
+    run(tmp_path, story, on_declared=told.extend)
+
+
+def test_what_a_disk_lost_is_told_and_waited_for_no_more(tmp_path):
+    told = []
+    path = tmp_path / "spool.db"
+
+    async def story(writer, _):
+        await writer.append(append("reading", b"one", created_ns=5))
+        older = as_killed(path, tmp_path / "older")
+        await writer.append(append("reading", b"two", b"three", created_ns=6))
+        writer.settle(Ack("province", "reading", ((1, 1),)))
+        with pytest.raises(DiskError, match="torn"):
+            await writer._ask(tear)
+        while writer.stats().busy_s:  # it closes the file behind the error
+            await asyncio.sleep(0.01)
+        for suffix in ("", "-wal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            older.with_name(older.name + suffix).rename(path.with_name(path.name + suffix))
+        back = await writer.append(append("journal", b"back"))
+        assert [(record.lane, record.seq) for record in told] == [("journal", 1)]
+        assert (gap_in(told[0])["first_seq"], gap_in(told[0])["last_seq"]) == (2, 3)
+        assert back[0].seq == 2
+        assert writer.position("province", "reading") == Position(3)
+        assert writer.position("bureau", "reading") == Position(0, ((2, 3),))
+        assert [record.seq for record in (await writer.read("journal", 1, 9, 999)).records] == [1, 2]
+
+    def tear(_spool, _owner):
+        raise DiskError("torn")
+
+    async def later(writer, opened):
+        assert opened.positions["province", "reading"] == Position(3)
+        assert (await writer.append(append("reading", b"four")))[0].seq == 4
+
+    run(tmp_path, story, on_declared=told.extend)
+    run(tmp_path, later)
+
+
+def test_what_one_caller_appends_after_another_is_written_after_it(tmp_path):
+    async def story(writer, _):
+        hanging = threading.Event()
+        blocked = asyncio.ensure_future(writer._ask(lambda *_: hanging.wait(30)))
+        await asyncio.sleep(0.05)
+        reading = asyncio.ensure_future(writer.append(append("reading", b"r", state={"alarms": b"first"})))
+        await asyncio.sleep(0)
+        alarm = asyncio.ensure_future(writer.append(append("alarm", b"a", state={"alarms": b"second"})))
+        await asyncio.sleep(0)
+        hanging.set()
+        await asyncio.gather(blocked, reading, alarm)
+
+    async def later(_writer, opened):
+        assert opened.state == {"alarms": b"second"}
 
     run(tmp_path, story)
+    run(tmp_path, later)
 
 
 def test_the_queue_is_bounded_while_the_disk_hangs(tmp_path):
