@@ -202,7 +202,9 @@ class House:
         storage = self._config.storage
         self._settings = spool_settings(storage)
         recipients = tuple(recipient.name for recipient in self._config.recipients)
-        self._spool = SpoolWriter(storage.folder / "spool.db", self._settings, recipients, self._gap_body)
+        self._spool = SpoolWriter(
+            storage.folder / "spool.db", self._settings, recipients, self._gap_body, on_declared=self.appended
+        )
         stack.push_async_callback(self._spool.close)  # first: a stop may come while it opens
         try:
             opened = await self._spool.start()
@@ -351,8 +353,8 @@ class House:
             if self._intake.outage is None:
                 now = self._clock.now()
                 # A clock that may be years ahead must not age anything: then only the quota decides.
-                by_age_ns = 0 if now.clock.state == "unsynchronised" else now.utc_ns
-                self.appended(await self._spool.purge(by_age_ns))
+                by_age = now.clock.state != "unsynchronised"
+                self.appended(await self._spool.purge(now.utc_ns, by_age=by_age))
 
     # -- answers for the control socket ---------------------------------------------------------------
 

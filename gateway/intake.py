@@ -229,10 +229,10 @@ class Intake:
         try:
             records = in_flight.result()
         except SpoolFullError as e:
-            left = without_bulk(waiting)
-            self._pending.put_back(left)
-            if left is not waiting:
+            if e.retry_without_bulk:
+                self._pending.put_back(without_bulk(waiting))
                 return True  # alarms and journal have room of their own: they are tried at once
+            self._pending.put_back(waiting)
             self._disk_fell("full", str(e), waiting)
             return False
         except (DiskError, QueueFullError) as e:

@@ -41,8 +41,8 @@ def identity_view(config: Config, started: Now, now: Now) -> dict[str, Any]:
 def spool_view(spool_id: str, stats: SpoolStats, outage: DiskOutage | None) -> dict[str, Any]:
     """Whether the record is being kept, and how much room it has."""
     return {
-        "state": "ok" if outage is None else outage.state,
-        "detail": "" if outage is None else outage.cause,
+        "state": stats.state if outage is None else outage.state,
+        "detail": stats.detail if outage is None else outage.cause,
         "spool_id": spool_id,
         "bytes": stats.bytes,
         "quota_bytes": stats.quota_bytes,

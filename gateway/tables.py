@@ -75,6 +75,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "connected": ("已连接", "connected"),
     "connecting": ("连接中", "connecting"),
     "dead": ("损坏", "dead"),
+    "failing": ("故障", "failing"),
+    "full": ("已满", "full"),
     "device_fault": ("设备故障", "device fault"),
     "disabled": ("停用", "disabled"),
     "disconnected": ("未连接", "not connected"),
@@ -102,7 +104,9 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "warm_up": ("预热", "warming up"),
 }
 _STYLES: Final = {
-    **dict.fromkeys(("LL", "HH", "dead", "failed", "unauthorised", "disconnected"), "bold red"),
+    **dict.fromkeys(
+        ("LL", "HH", "dead", "failed", "failing", "full", "unauthorised", "disconnected"), "bold red"
+    ),
     **dict.fromkeys(
         ("L", "H", "ON", "COMM", "BAD", "FAULT", "stalled", "waiting", "unsynchronised"), "yellow"
     ),
