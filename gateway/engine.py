@@ -46,7 +46,7 @@ _SIDES: Final[tuple[tuple[str, AlarmType, tuple[int, ...]], ...]] = (
 
 Rows = NDArray[np.intp]
 FIRST_READ_NS: Final = 60_000_000_000
-"""A point that nothing was read of for so long after the start is not read, whatever the reason."""
+"""A point may be starting for at least this long and at most twice as long; then it is not read."""
 
 MEMO_ROWS: Final = 1_024
 """Groups of devices whose rows are remembered."""
@@ -131,7 +131,8 @@ class Engine:
         self.strangers = 0
         self._rows_known: dict[tuple[str, ...], tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
         self._last_id_ns = 0
-        self._never_read_ns: int | None = now.mono_ns + FIRST_READ_NS
+        self._starting = np.ones(n, dtype=np.bool_)
+        self._starting_until_ns = now.mono_ns + FIRST_READ_NS
         self._changes: list[AlarmChanged] = []
         self._captures: list[Capture] = []
         for alarm in standing:
@@ -150,11 +151,9 @@ class Engine:
         return [(name, point) for name, device in self._devices.items() for point in device.points]
 
     @property
-    def next_deadline(self) -> int | None:
-        """Monotonic nanoseconds at which ``tick`` has something to decide without new data; None: never."""
-        deadlines = self._stale_mono_ns.values()
-        first = () if self._never_read_ns is None else (self._never_read_ns,)
-        return min((*deadlines, *first), default=None)
+    def next_deadline(self) -> int:
+        """Monotonic nanoseconds at which ``tick`` has something to decide without new data."""
+        return min((*self._stale_mono_ns.values(), self._starting_until_ns))
 
     def step(self, scans: Sequence[Scan], now: Now) -> Outcome:
         """Judge scans in the order given; scans of different devices are judged in one pass."""
@@ -181,9 +180,8 @@ class Engine:
         silent = [
             self._not_read(name, now) for name, stale in self._stale_mono_ns.items() if now.mono_ns >= stale
         ]
-        if self._never_read_ns is not None and now.mono_ns >= self._never_read_ns:
-            self._never_read_ns = None
-            silent += [self._not_read(name, now, never=True) for name in self._never_read()]
+        if now.mono_ns >= self._starting_until_ns:
+            silent += self._still_starting(now)
         return self.step(silent, now)
 
     def acknowledge(self, alarm_id: str, actor: str, note: str, now: Now) -> Outcome:
@@ -438,16 +436,20 @@ class Engine:
     def _source_name(self, row: int) -> str:
         return str(self._source_names[self._source[row]])
 
-    def _never_read(self) -> list[str]:
-        """Devices with points of which nothing was read since the start."""
-        unread = self.taken_ns == 0
+    def _still_starting(self, now: Now) -> list[Scan]:
+        """Points that were starting at the last look too: whatever the reason, they are not read."""
+        starting = self.quality == bad(Cause.STARTUP)
+        stuck, self._starting = starting & self._starting, starting
+        self._starting_until_ns = now.mono_ns + FIRST_READ_NS
         ends = {name: base + len(self._devices[name].points) for name, base in self._base.items()}
-        return [name for name, base in self._base.items() if unread[base : ends[name]].any()]
+        return [
+            self._not_read(name, now, np.flatnonzero(stuck[base : ends[name]]))
+            for name, base in self._base.items()
+            if stuck[base : ends[name]].any()
+        ]
 
-    def _not_read(self, name: str, now: Now, *, never: bool = False) -> Scan:
-        base, n = self._base[name], len(self._devices[name].points)
-        unread = self.taken_ns[base : base + n] == 0
-        points = (np.flatnonzero(unread) if never else np.arange(n)).astype(np.uint16)
+    def _not_read(self, name: str, now: Now, rows: Rows | None = None) -> Scan:
+        points = (np.arange(len(self._devices[name].points)) if rows is None else rows).astype(np.uint16)
         return Scan(
             device=name,
             config_rev="",

@@ -121,8 +121,7 @@ class Intake:
             self._arrived.clear()
             now = self._clock.now()
             self._judge_inbox(now)
-            deadline = self.engine.next_deadline
-            if deadline is not None and now.mono_ns >= deadline:
+            if now.mono_ns >= self.engine.next_deadline:
                 self.decide(self.engine.tick(now), now)
             self._alive()
 

@@ -316,7 +316,21 @@ def test_a_point_of_which_nothing_is_ever_read_does_not_look_safe():
     assert [(c.transition, c.alarm.condition, c.alarm.cause) for c in changes] == [
         ("raise", "B/quality", "not_read")
     ]
-    assert bench.engine.next_deadline is None
+    assert bench.engine.next_deadline == 120 * SECOND
+    assert bench.engine.tick(now(120)).changes == ()
+    assert bench.see([51.0], first=1) == ["clear B/quality BAD"]
+
+
+def test_a_point_that_its_server_calls_starting_for_ever_does_not_look_safe():
+    bench = Bench(tank("A"), tank("B"))
+    bench.see([50.0, 50.0])
+    bench.engine.tick(now(60))
+    bench.second = 61
+    assert bench.see([math.nan], bad(Cause.STARTUP)) == []
+    assert bench.engine.tick(now(120)).changes == ()
+    assert [c.alarm.condition for c in bench.engine.tick(now(180)).changes] == ["A/quality"]
+    assert bench.see([math.nan], bad(Cause.STARTUP)) == []
+    assert bench.live("A/quality").active
 
 
 def test_two_excursions_within_one_step_are_two_alarms():
