@@ -52,14 +52,19 @@ class Wire:
         self._open.clear()
 
     async def cut(self) -> None:
+        closing: set[asyncio.Task[None]] = set()
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
+            # Since 3.12 this waits for the connections too, so they are broken meanwhile.
+            closing = {asyncio.create_task(self._server.wait_closed())}
             self._server = None
-        while self._pumps:  # a connection just accepted may come after the others have been broken
+        while (
+            waiting := closing | self._pumps
+        ):  # a connection just accepted may come after the others are broken
             for writer in self._writers:
                 writer.transport.abort()
-            await asyncio.wait(self._pumps, timeout=0.05)
+            await asyncio.wait(waiting, timeout=0.05)
+            closing = {task for task in closing if not task.done()}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
