@@ -96,10 +96,10 @@ async def peer(behave: Behaviour) -> AsyncIterator[Peer]:
         yield one
     finally:
         server.close()
-        await server.wait_closed()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
 
 
 def identity(offset: int) -> int:
