@@ -1,7 +1,6 @@
 """A tree of processes is measured whole and ends whole, orphans and stubborn ones included."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
