@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import numpy as np
+
 from hil.configuration import Row
 from hil.modbus_plc import Unit
 from hil.opcua_plc import OpcuaPlc
@@ -72,7 +74,7 @@ class Farm:
 
     def __init__(self, language: str = "zh") -> None:
         self.plant = Plant(SEED)
-        self.tank = int(self.plant.level_percent.argmax())
+        self.tank = int(np.argmax(self.plant.level_percent))
         self._language = language
 
     def level(self) -> float:
