@@ -76,7 +76,10 @@ class Leftovers:
             if not (threads or files) or time.monotonic() > end:
                 break
             await asyncio.sleep(POLL_S)
-        return [f"thread {one.name}" for one in threads] + [f"file {number} {what}" for number, what in files]
+        ends = _ends() if files else {}
+        return [f"thread {one.name}" for one in threads] + [
+            f"file {number} {what}{ends.get(what, '')}" for number, what in files
+        ]
 
 
 def _files() -> frozenset[tuple[str, str]]:
@@ -87,3 +90,13 @@ def _files() -> frozenset[tuple[str, str]]:
         except OSError:  # closed meanwhile, as the listing's own is
             continue
     return frozenset(found)
+
+
+def _ends() -> dict[str, str]:
+    """Socket, as a descriptor names it -> its state and ports as the kernel lists them, to tell whose it was."""
+    found = {}
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        ports = [int(end.rpartition(":")[2], 16) for end in fields[1:3]]
+        found[f"socket:[{fields[9]}]"] = f" tcp {ports[0]} to {ports[1]}, state {fields[3]}"
+    return found

@@ -28,6 +28,11 @@ class TlsSocket(ssl.SSLSocket):
         except ssl.SSLError as e:
             self.refusal = str(e)
             raise
+        except OSError:
+            # Reset before TLS began: ``wrap_socket`` reads once, raises this and forgets the socket it took over.
+            if self.version() is None:
+                self.close()
+            raise
 
     def send(self, data: Any, flags: int = 0) -> int:
         """As the parent's; where the other side has hung up, its last word may still be unread."""

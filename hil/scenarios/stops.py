@@ -161,7 +161,9 @@ def _figures(
     stops, commands = both
     problems = judgement.problems()
     unclean = [stop for stop in (*stops, *commands) if stop.problems]
-    problems += [f"stop during {'+'.join(sorted(stop.hit))}: {stop.problems[0]}" for stop in unclean[:5]]
+    problems += [
+        f"stop during {'+'.join(sorted(stop.hit))}: {'; '.join(stop.problems)}" for stop in unclean[:5]
+    ]
     problems += [
         f"only {hits[phase]} stops hit {phase}" for phase in PHASES if hits[phase] < effort.least_hits
     ]

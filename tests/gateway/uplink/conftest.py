@@ -173,9 +173,10 @@ def once(main: Awaitable[None]) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         assert not others, others
 
-    threads, descriptors = threading.active_count(), _descriptors()
+    threads, descriptors = set(threading.enumerate()), _descriptors()
     asyncio.run(whole())
-    assert threading.active_count() == threads, threading.enumerate()
+    left = set(threading.enumerate()) - threads
+    assert not left, left
     assert _descriptors() <= descriptors
 
 

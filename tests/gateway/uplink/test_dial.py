@@ -1,6 +1,10 @@
+import contextlib
+import gc
 import socket
 import ssl
+import struct
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,14 @@ from gateway.uplink.dial import Dialer
 from gateway.uplink.refusals import client_tls
 from hil.pki import Authority
 from hil.ports import free_port
+
+
+def _sockets():
+    names = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            names.add(str(entry.readlink()))
+    return {name for name in names if name.startswith("socket:")}
 
 
 @pytest.fixture
@@ -61,3 +73,34 @@ def test_failed_handshake_leaves_no_socket(tls):
         thread.join()
     dialer.release()
     assert dialer._handles == []
+
+
+def test_reset_between_connection_and_handshake_leaves_no_socket():
+    """Python's wrap_socket forgets the socket then; only the garbage collector would find it."""
+    reset = threading.Event()
+
+    class WaitsForReset(ssl.SSLContext):
+        def wrap_socket(self, *args, **kwargs):
+            assert reset.wait(10)
+            return super().wrap_socket(*args, **kwargs)
+
+    def answer():
+        peer, _ = server.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        reset.set()
+
+    dialer = Dialer(lambda: WaitsForReset(ssl.PROTOCOL_TLS_CLIENT), 5, 5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        gc.disable()
+        try:
+            before = _sockets()
+            with pytest.raises(ConnectionResetError):
+                dialer.dial(*server.getsockname())
+            thread.join()
+            dialer.release()
+            assert _sockets() == before
+        finally:
+            gc.enable()
