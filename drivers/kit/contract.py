@@ -5,6 +5,8 @@ A driver is the module ``drivers.<name>``; the name in gateway.toml finds it, no
 The module offers
     Options        a frozen dataclass: the keys of the device's table in gateway.toml beyond the common ones
     check_point    (point, options) -> None, raises PointError: may this point stand in the point table?
+    check_device   (points, options) -> list[PointError], each with its ``point``: do they go together? Not every
+                   driver has one
     connect        (device, options, post) -> Source; opens nothing yet
     POLLED         True where every point is posted in every period: then silence of the driver itself is noticed
 
@@ -32,12 +34,17 @@ class SourceState:
         since_ns: UTC nanoseconds of the last change of ``connected``.
         detail: one English sentence: endpoint, or the last failure.
         counters: whole numbers that only grow, e.g. ``answers``, ``misses``, ``reconnects``, ``overruns``.
+        warning: what a person should change although it works (an insecure line, a certificate that ends soon), one
+            English sentence; "" if nothing. It is an alarm for as long as it stands.
+        load_percent: share of the time the line is busy with our questions (总线负荷), None where nobody measures it.
     """
 
     connected: bool
     since_ns: int
     detail: str
     counters: dict[str, int]
+    warning: str = ""
+    load_percent: float | None = None
 
 
 class Source(Protocol):

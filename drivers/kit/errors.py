@@ -12,13 +12,15 @@ class PointError(ValueError):
         field: the field of ``kit.scan.Point`` (= the point table's column) that is wrong.
         cause: what is wrong, {"zh": …, "en": …}.
         remedy: what to write instead, {"zh": …, "en": …}.
+        point: tag of the point, where a whole list was checked; "" where the caller knows it.
     """
 
-    def __init__(self, field: str, cause: dict[str, str], remedy: dict[str, str]) -> None:
+    def __init__(self, field: str, cause: dict[str, str], remedy: dict[str, str], point: str = "") -> None:
         super().__init__(f"{field}: {cause['en']} {remedy['en']}")
         self.field = field
         self.cause = cause
         self.remedy = remedy
+        self.point = point
 
 
 class SourceError(Exception):

@@ -6,8 +6,10 @@ there is no object per value anywhere on the road.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,12 @@ IndexArray: TypeAlias = NDArray[np.uint16]
 ValueArray: TypeAlias = NDArray[np.float64]
 TimeArray: TypeAlias = NDArray[np.int64]
 
+Exact: TypeAlias = Mapping[int, int | str]
+"""Row of the columns -> what a float64 cannot hold: a text, or a whole number beyond 2**53."""
+
 MAX_POINTS_PER_DEVICE = 65_535
 """Point indexes are 16 bits wide."""
+NOTHING_EXACT: Final[Exact] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,22 @@ class Point:
         scale: engineering value = raw * scale + offset.
         offset: engineering value = raw * scale + offset.
         unit_id: Modbus unit identifier (站号); None where the device's own stands.
+        length: registers of a text (``type = "string"``); None for everything else.
+        raw_lo: raw number (原始下限) that stands for ``range_lo``; given with ``raw_hi`` and both ranges, these four
+            scale instead of ``scale`` and ``offset``.
+        raw_hi: raw number (原始上限) that stands for ``range_hi``.
+        range_lo: lower end of the engineering range (量程下限); below it the value is uncertain, under_range.
+        range_hi: upper end (量程上限); above it the value is uncertain, over_range.
+        fault_values: raw values (故障值) that are no measurement, as written in the point table.
+        status_point: tag of the point (状态点) whose register says in what state this one's instrument is.
+        status_bits: which bits of that register mean which cause (状态位), as written in the point table.
+        heartbeat_point: tag of a bit (心跳点) that a living instrument toggles.
+        heartbeat_s: so long it may stay the same.
+        frozen_s: a polled value that stays the same for so long (冻结时限) is frozen; None: never.
+        decimals_point: tag of the point (小数位点) that holds the number of decimals of this one.
+        period_s: scan group: time between two reads (采集周期); None where the device's own stands.
+        sample_deadband: OPC UA: changes up to this size (采集死区, in the server's unit) need not be told; 0: all.
+        alarmed: its alarms hang on it, so it is read before what is only recorded.
     """
 
     name: str
@@ -45,6 +67,21 @@ class Point:
     scale: float = 1.0
     offset: float = 0.0
     unit_id: int | None = None
+    length: int | None = None
+    raw_lo: float | None = None
+    raw_hi: float | None = None
+    range_lo: float | None = None
+    range_hi: float | None = None
+    fault_values: str = ""
+    status_point: str = ""
+    status_bits: str = ""
+    heartbeat_point: str = ""
+    heartbeat_s: float | None = None
+    frozen_s: float | None = None
+    decimals_point: str = ""
+    period_s: float | None = None
+    sample_deadband: float = 0.0
+    alarmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +116,11 @@ class Scan:
         taken_ns: UTC nanoseconds at which the answer was complete (for a miss: at which it was given up).
         taken_mono_ns: the same instant on the monotonic clock; for intervals, never recorded.
         source_ns: int64[n] UTC nanoseconds by the source's own clock (0 = none), or None for the whole scan.
-        raw: the bytes as read (registers, in block order); integers beyond 2**53 and strings travel here.
+        raw: the bytes as read (registers, in block order).
+        exact: row of these columns -> its text or whole number beyond 2**53, for rows that are not bad. Such a row's
+            ``values`` holds the nearest double, for a text the number of its characters.
+        history: read from the source's own history after an outage: recorded, never judged, older than what was
+            posted before it.
     """
 
     device: str
@@ -91,6 +132,8 @@ class Scan:
     taken_mono_ns: int
     source_ns: TimeArray | None = None
     raw: bytes = b""
+    exact: Exact = NOTHING_EXACT
+    history: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.points)
