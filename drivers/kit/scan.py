@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,6 @@ Exact: TypeAlias = Mapping[int, int | str]
 
 MAX_POINTS_PER_DEVICE = 65_535
 """Point indexes are 16 bits wide."""
-NOTHING_EXACT: Final[Exact] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class Scan:
         taken_mono_ns: the same instant on the monotonic clock; for intervals, never recorded.
         source_ns: int64[n] UTC nanoseconds by the source's own clock (0 = none), or None for the whole scan.
         raw: the bytes as read (registers, in block order).
-        exact: row of these columns -> its text or whole number beyond 2**53, for rows that are not bad. Such a row's
+        exact: row of these columns -> its text or whole number beyond 2**53, for rows that are not bad; None for none. Such a row's
             ``values`` holds the nearest double, for a text the number of its characters.
         history: read from the source's own history after an outage: recorded, never judged, older than what was
             posted before it.
@@ -132,7 +130,7 @@ class Scan:
     taken_mono_ns: int
     source_ns: TimeArray | None = None
     raw: bytes = b""
-    exact: Exact = NOTHING_EXACT
+    exact: Exact | None = None
     history: bool = False
 
     def __post_init__(self) -> None:
