@@ -115,8 +115,8 @@ class Scan:
         taken_mono_ns: the same instant on the monotonic clock; for intervals, never recorded.
         source_ns: int64[n] UTC nanoseconds by the source's own clock (0 = none), or None for the whole scan.
         raw: the bytes as read (registers, in block order).
-        exact: row of these columns -> its text or whole number beyond 2**53, for rows that are not bad; None for none. Such a row's
-            ``values`` holds the nearest double, for a text the number of its characters.
+        exact: row of these columns -> its text or whole number beyond 2**53, for rows that are not bad; None for none.
+            Such a row's ``values`` holds the nearest double, for a text the number of its characters.
         history: read from the source's own history after an outage: recorded, never judged, older than what was
             posted before it.
     """
