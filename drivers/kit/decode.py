@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.kit.errors import PointError
-from drivers.kit.planner import BIT_TABLES, Block, Span, locate
+from drivers.kit.address import BIT_TABLES, Span, locate
+from drivers.kit.planner import Block
 from drivers.kit.quality import GOOD, Cause, QualityArray, bad
-from drivers.kit.scan import IndexArray, Point, ValueArray
+from drivers.kit.scan import Exact, IndexArray, Point, ValueArray
 
 _DTYPE: Final = {"uint16": "<u2", "int16": "<i2", "uint32": "<u4", "int32": "<i4", "float32": "<f4"}
 """Read little-endian, because the gather has already put the lowest byte first."""
@@ -182,6 +183,19 @@ class Decoder:
                 values[self.block_rows[block]] = np.nan
                 quality[self.block_rows[block]] = bad(cause)
         return values, quality
+
+    def exact(self, raw: bytes, quality: QualityArray) -> Exact | None:
+        """What float64 cannot hold of this scan, for rows that are not bad; None for nothing.
+
+        Args:
+            raw: as for ``decode``.
+            quality: the final one.
+        """
+        return None
+
+    def watched(self, raw: bytes) -> NDArray[np.uint8]:
+        """The bytes of every point with ``frozen_s``, one behind the other: what ``Judge.judge`` is given."""
+        return np.frombuffer(raw, dtype=np.uint8)[:0]
 
     def _numbers_of(self, raw: bytes) -> ValueArray:
         data = np.frombuffer(raw, dtype=np.uint8)
