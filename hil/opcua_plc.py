@@ -1,4 +1,4 @@
-"""An OPC UA PLC with gas detectors and grounding contacts, SignAndEncrypt only. Touches sockets (asyncua).
+"""An OPC UA PLC with gas detectors and grounding contacts, as strict or as careless as told. Touches sockets (asyncua).
 
 What it logs: every value change written (node, source time, value), and apart from it every change it really
 handed to a subscriber, which is what counts as answered. Services are counted at the server, because nobody
@@ -10,23 +10,24 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.common.utils import ServiceError
-from asyncua.crypto.permission_rules import SimpleRoleRuleset, User
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 from asyncua.server.binary_server_asyncio import BinaryServer
 from asyncua.server.server import Server
-from asyncua.ua.object_ids import ObjectIdNames
+from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from hil.answers import LogFullError
+from hil.opcua_admission import READ_SERVICES, Counting, Users
+from hil.opcua_history import EPOCH, History, NoHistory, source_us
 from hil.pki import Credentials
 from hil.ports import free_port
 
@@ -35,25 +36,18 @@ APPLICATION_URI: Final = "urn:plantgate:hil:plc"
 HOST: Final = "127.0.0.1"
 MAX_LOGGED: Final = 1_000_000
 
-READ_SERVICES: Final = frozenset(
-    {
-        *(
-            "Read",
-            "Browse",
-            "BrowseNext",
-            "TranslateBrowsePathsToNodeIds",
-            "RegisterNodes",
-            "UnregisterNodes",
-        ),
-        *("CreateSession", "CloseSession", "ActivateSession", "GetEndpoints", "FindServers"),
-        *("CreateSubscription", "ModifySubscription", "DeleteSubscriptions", "TransferSubscriptions"),
-        *("CreateMonitoredItems", "ModifyMonitoredItems", "DeleteMonitoredItems", "SetMonitoringMode"),
-        *("SetPublishingMode", "Publish", "Republish", "HistoryRead", "CloseSecureChannel"),
-    }
-)
-"""All a gateway may ever ask; any other service counts as a write seen."""
+Policy: TypeAlias = ua.SecurityPolicyType
+"""A security policy together with a mode."""
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+STRICT: Final = (Policy.Basic256Sha256_SignAndEncrypt,)
+SECURE: Final = (
+    *(Policy.Basic256Sha256_Sign, Policy.Basic256Sha256_SignAndEncrypt),
+    *(Policy.Aes128Sha256RsaOaep_Sign, Policy.Aes128Sha256RsaOaep_SignAndEncrypt),
+    *(Policy.Aes256Sha256RsaPss_Sign, Policy.Aes256Sha256RsaPss_SignAndEncrypt),
+)
+"""Every policy and mode that is not considered broken (OPC 10000-7)."""
+CARELESS: Final = (Policy.NoSecurity,)
+"""What old controllers offer and nothing else."""
 
 
 class Change(NamedTuple):
@@ -79,6 +73,10 @@ class OpcuaPlc:
         gas: identifiers of the gas detectors (Double, %LEL).
         contacts: identifiers of the grounding contacts (Boolean, True = earthed).
         port: 0 picks a free one; it stays the same over ``stop`` and ``start``.
+        policies: what it offers, e.g. ``STRICT``, ``SECURE`` or ``CARELESS``.
+        users: name -> password; who has none of them does not come in.
+        user_certificates: fingerprints of the certificates that name a user; likewise.
+        history: whether it keeps what it measured and answers HistoryRead.
 
     Attributes:
         changes: every value written since it was made.
@@ -98,6 +96,10 @@ class OpcuaPlc:
         gas: Sequence[str],
         contacts: Sequence[str],
         port: int = 0,
+        policies: Sequence[Policy] = STRICT,
+        users: Mapping[str, str] | None = None,
+        user_certificates: Sequence[str] = (),
+        history: bool = False,
     ) -> None:
         self.port = port or free_port(HOST)
         self.gas = tuple(gas)
@@ -108,6 +110,9 @@ class OpcuaPlc:
         self.services: Counter[str] = Counter()
         self._credentials = credentials
         self._trusted = frozenset(trusted)
+        self._policies = list(policies)
+        self._users = Users(users or {}, frozenset(user_certificates))
+        self._history = History(self.hand_over) if history else NoHistory()
         self._server: Server | None = None
         self._nodes: dict[str, Node] = {}
         self._shown: dict[str, tuple[float | bool | None, int]] = {}
@@ -115,6 +120,7 @@ class OpcuaPlc:
         self._last_source_us = 0
         self.alive = 0
         self.running = False
+        self._measuring = False
 
     @property
     def url(self) -> str:
@@ -135,23 +141,35 @@ class OpcuaPlc:
     ) -> None:
         await self.close()
 
-    async def start(self) -> None:
+    async def start(self, shown: Mapping[str, float | bool] | None = None) -> None:
         """Listen; the first time takes two seconds, as asyncua builds the standard address space.
+
+        Args:
+            shown: what it has measured by the time it listens.
 
         Raises:
             OSError: the port is taken.
         """
-        if self._server is None:
-            server = await self._build()
-            await server.start()
-            self._server = server
+        fresh = None if self._server is not None else await self._build()
+        self._shown = {} if not self._measuring else self._shown
+        self._measuring = True
+        if shown is not None:
+            await self.show(shown)
+        if fresh is not None:
+            await fresh.start()
+            self._server = fresh
         elif not self.running:
+            assert self._server is not None, "built above"
             await _listener(self._server).start()
-        self._shown = {}
         self.running = True
 
-    async def stop(self) -> None:
-        """Cut every session and stop listening, as in a reboot; ``start`` brings it back."""
+    async def stop(self, *, measuring: bool = False) -> None:
+        """Cut every session and stop listening, as in a reboot; ``start`` brings it back.
+
+        Args:
+            measuring: only the line is cut: it goes on measuring, and keeping what it measures.
+        """
+        self._measuring = measuring
         if self._server is not None and self.running:
             self.running = False
             await _listener(self._server).stop()
@@ -166,16 +184,15 @@ class OpcuaPlc:
             self._server = None
 
     async def _build(self) -> Server:
-        server = Server()
+        server = Server(user_manager=self._users)  # type: ignore[arg-type]  # asyncua types its own class alone
+        server.iserver.history_manager.set_storage(self._history)
         await server.init()
         server.set_endpoint(self.url)
         await server.set_application_uri(APPLICATION_URI)
         await server.load_certificate(self._credentials.certificate, "pem")
         await server.load_private_key(self._credentials.key, None, "pem")
-        server.set_security_policy(
-            [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt], permission_ruleset=_Counting(self.services)
-        )
-        server.set_identity_tokens([ua.AnonymousIdentityToken])
+        server.set_security_policy(self._policies, permission_ruleset=Counting(self.services))
+        server.set_identity_tokens(self._users.tokens)
         server.iserver.certificate_validator = self._admit
         self._record_sent(server)
         index = await server.register_namespace(NAMESPACE_URI)
@@ -185,14 +202,20 @@ class OpcuaPlc:
         for name in self.contacts:
             self._nodes[name] = await _variable(server, index, name, ua.VariantType.Boolean)
         self._nodes["alive"] = await _variable(server, index, "alive", ua.VariantType.UInt32)
+        if isinstance(self._history, History):
+            for node in self._nodes.values():
+                await node.set_attr_bit(AttributeIds.AccessLevel, ua.AccessLevel.HistoryRead)
+                await node.set_attr_bit(AttributeIds.UserAccessLevel, ua.AccessLevel.HistoryRead)
+                historizing = ua.DataValue(ua.Variant(True, ua.VariantType.Boolean))
+                await node.write_attribute(AttributeIds.Historizing, historizing)
         return server
 
-    async def show(self, values: dict[str, float | bool]) -> None:
+    async def show(self, values: Mapping[str, float | bool]) -> None:
         """Put the plant's values on the nodes; only what changed is written and logged, and ``alive`` counts.
 
         Nothing happens while the server is stopped: a PLC that is off measures nothing.
         """
-        if not self.running:
+        if not self._measuring:
             return
         self.alive = (self.alive + 1) & 0xFFFF_FFFF
         for name, value in (*values.items(), ("alive", self.alive)):
@@ -212,19 +235,19 @@ class OpcuaPlc:
 
     async def _write(self, name: str, value: float | bool, status: int) -> None:
         # A microsecond is the finest asyncua keeps, and two values of a node never share a source time.
-        source_us = self._last_source_us = max(time.time_ns() // 1000, self._last_source_us + 1)
-        moment = _EPOCH + dt.timedelta(microseconds=source_us)
+        at_us = self._last_source_us = max(time.time_ns() // 1000, self._last_source_us + 1)
+        moment = EPOCH + dt.timedelta(microseconds=at_us)
         good = status == StatusCodes.Good
         node = self._nodes[name]
         kind = _kind(name, self.gas, self.contacts)
-        await node.write_value(
-            ua.DataValue(
-                Value=ua.Variant(value, kind) if good else ua.Variant(None),
-                StatusCode=ua.StatusCode(ua.UInt32(status)),
-                SourceTimestamp=ua.DateTime.fromisoformat(moment.isoformat()),
-            )
+        shown = ua.DataValue(
+            Value=ua.Variant(value, kind) if good else ua.Variant(None),
+            StatusCode=ua.StatusCode(ua.UInt32(status)),
+            SourceTimestamp=ua.DateTime.fromisoformat(moment.isoformat()),
         )
-        self._log(self.changes, Change(name, source_us * 1000, value if good else None))
+        await node.write_value(shown)
+        await self._history.save_node_value(node.nodeid, shown)
+        _log(self.changes, Change(name, at_us * 1000, value if good else None))
 
     async def _admit(self, certificate: x509.Certificate, application: ua.ApplicationDescription) -> None:
         self.services["CreateSession"] += 1
@@ -253,7 +276,9 @@ class OpcuaPlc:
                 nodes = {item.client_handle: item.read_value_id for item in items}
                 for data in published.NotificationMessage.NotificationData:
                     for item in getattr(data, "MonitoredItems", ()):
-                        self._log_sent(nodes[item.ClientHandle], item.Value)
+                        read = nodes[item.ClientHandle]
+                        if read is not None:
+                            self.hand_over(read.NodeId, item.Value)
                 return published
 
             subscription._pop_publish_result = taken  # type: ignore[method-assign]  # noqa: SLF001  same
@@ -261,36 +286,23 @@ class OpcuaPlc:
 
         service.create_subscription = recorded  # type: ignore[method-assign]
 
-    def _log_sent(self, read: ua.ReadValueId | None, value: ua.DataValue) -> None:
-        if read is None or value.SourceTimestamp is None or read.NodeId.Identifier not in self._nodes:
+    def hand_over(self, node: ua.NodeId, value: ua.DataValue) -> None:
+        """Log a value that a client is being given, whether published or out of the history."""
+        if value.SourceTimestamp is None or node.Identifier not in self._nodes:
             return
-        moment: dt.datetime = value.SourceTimestamp
-        source_us = (moment.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
         content = value.Value.Value if value.Value is not None else None
-        self._log(self.sent, Change(str(read.NodeId.Identifier), source_us * 1000, content))
+        self.log_sent(Change(str(node.Identifier), source_us(value.SourceTimestamp) * 1000, content))
+
+    def log_sent(self, change: Change) -> None:
+        """Where what was handed over is kept."""
+        _log(self.sent, change)
         self.sent_mono_ns.append(time.monotonic_ns())
 
-    @staticmethod
-    def _log(log: list[Change], change: Change) -> None:
-        if len(log) >= MAX_LOGGED:
-            raise LogFullError(f"the log holds {MAX_LOGGED} changes already: run shorter")
-        log.append(change)
 
-
-class _Counting(SimpleRoleRuleset):
-    """Sees every request of a session by type, counts it and lets only reading ones through."""
-
-    def __init__(self, services: Counter[str]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._services = services
-
-    def check_validity(self, user: User, action_type_id: ua.NodeId, body: Any) -> bool:
-        del user, body
-        name = ObjectIdNames[int(str(action_type_id.Identifier))].removesuffix(
-            "Request_Encoding_DefaultBinary"
-        )
-        self._services[name] += 1
-        return name in READ_SERVICES
+def _log(log: list[Change], change: Change) -> None:
+    if len(log) >= MAX_LOGGED:
+        raise LogFullError(f"the log holds {MAX_LOGGED} changes already: run shorter")
+    log.append(change)
 
 
 def _listener(server: Server) -> BinaryServer:
