@@ -11,6 +11,7 @@ import orjson
 from buffer.record import Gap, Lane, Record
 from buffer.settings import SpoolSettings
 from buffer.spool import Spool
+from drivers.kit.scan import Scan
 from gateway.codec import decode
 from gateway.config import load
 from gateway.receive.store import arrivals
@@ -66,8 +67,7 @@ def recorded(site: Site) -> Recorded:
     found = Recorded()
     config, counters = load(site.configuration), counters_of(site)
     names = {device.device.name: [point.name for point in device.device.points] for device in config.devices}
-    settings = SpoolSettings(quota_bytes=SPOOL_QUOTA_BYTES)
-    spool = Spool.open(site.storage / "spool.db", settings, site.plan.recipients, _no_gap)
+    spool = _open(site)
     try:
         for record in _records(spool, "reading", found):
             for scan in decode(record.body).scans:
@@ -82,6 +82,25 @@ def recorded(site: Site) -> Recorded:
     finally:
         spool.close()
     return found
+
+
+def recorded_scans(site: Site) -> list[Scan]:
+    """Every scan in the record of a gateway that has ended, in the order of the record."""
+    spool = _open(site)
+    try:
+        records = _records(spool, "reading", Recorded())
+        return [scan for record in records for scan in decode(record.body).scans]
+    finally:
+        spool.close()
+
+
+def recorded_alarms(site: Site) -> list[dict[str, Any]]:
+    """Items of every alarm change in that record, likewise."""
+    spool = _open(site)
+    try:
+        return [decode(record.body).header["item"] for record in _records(spool, "alarm", Recorded())]
+    finally:
+        spool.close()
 
 
 def counters_of(site: Site) -> dict[str, str]:
@@ -127,6 +146,11 @@ def strays(site: Site, name: str, kept: Recorded) -> list[str]:
 def _json(lane: str, payload: bytes) -> bytes:
     # A snapshot's header stands behind its length, the picture behind that.
     return payload[4 : 4 + int.from_bytes(payload[:4], "big")] if lane == "snapshot" else payload
+
+
+def _open(site: Site) -> Spool:
+    settings = SpoolSettings(quota_bytes=SPOOL_QUOTA_BYTES)
+    return Spool.open(site.storage / "spool.db", settings, site.plan.recipients, _no_gap)
 
 
 def _records(spool: Spool, lane: Lane, found: Recorded) -> list[Record]:

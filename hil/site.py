@@ -210,6 +210,7 @@ class Site:
         tables += [("[[device]]", self._modbus_table(device)) for device in plan.modbus]
         if plan.opcua is not None:
             tables.append(("[[device]]", self._opcua_table(plan.opcua)))
+        tables += [("[[device]]", device) for device in self.plan.devices]
         tables += [("[[camera]]", {"name": name, "url": camera.url}) for name, camera in self.cameras.items()]
         tables += [("[[recipient]]", self._recipient_table(name)) for name in plan.recipients]
         tables += [("[[output]]", output) for output in plan.outputs]

@@ -71,6 +71,8 @@ class SitePlan:
         storage_settings: further keys of ``[storage]``.
         environment: further variables of the gateway's environment.
         prefix: what stands before the gateway's command, e.g. ``("ip", "netns", "exec", "plant")``.
+        devices: further tables ``[[device]]``, whose simulators the scenario owns and judges itself.
+        rows: their rows of the point table, ``device`` among the columns.
     """
 
     modbus: Sequence[ModbusDevice] = ()
@@ -88,6 +90,8 @@ class SitePlan:
     storage_settings: Table = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
+    devices: Sequence[Table] = ()
+    rows: Sequence[Row] = ()
 
 
 def count_row(device: ModbusDevice) -> Row:
@@ -104,4 +108,4 @@ def point_rows(plan: SitePlan) -> list[Row]:
         for row in plan.opcua.rows:
             address = f"nsu={NAMESPACE_URI};s={row['address']}"
             rows.append({**row, "device": plan.opcua.name, "address": address})
-    return rows
+    return [*rows, *plan.rows]

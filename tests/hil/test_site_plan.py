@@ -16,3 +16,8 @@ def test_opc_ua_nodes_get_their_namespace():
     opcua = OpcuaDevice("plc2", [{"tag": "GT-201", "address": "G1"}], ["G1"], [])
     (row,) = point_rows(SitePlan(opcua=opcua))
     assert row == {"tag": "GT-201", "device": "plc2", "address": f"nsu={NAMESPACE_URI};s=G1"}
+
+
+def test_devices_of_the_scenario_come_as_they_are():
+    rows = [{"tag": "x", "device": "line", "address": "40001"}]
+    assert point_rows(SitePlan(devices=[{"name": "line", "driver": "modbus"}], rows=rows)) == rows

@@ -1,0 +1,97 @@
+"""A silent unit among ten: what is counted passes as it is; a record that lies about the unit is found out."""
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from drivers.kit.quality import GOOD, Cause, bad
+from hil.answers import AnswerLog
+from hil.scenarios import dead_unit
+from hil.scenarios.dead_unit import DEAD, PERIOD_S, UNITS, VALUES, Span
+from hil.speaking import UnitScans, spoken
+
+
+@pytest.mark.scenario
+def test_nine_units_go_on_and_the_tenth_comes_back():
+    figures = asyncio.run(dead_unit.measure(dead_unit.SHORT))
+    assert figures["problems"] == []
+    assert figures["verdict"] == "pass"
+    assert figures["answers"] > 9
+    assert figures["lost"] == figures["foreign"] == figures["false_good"] == 0
+
+
+HEALTHY, FELL, BACK, END = 4, 10, 20, 24
+"""Seconds of the planted story."""
+
+
+def planted(*, lie=None):
+    """The record of a perfect run, a scan a second, then altered by ``lie(scans by unit)``; and the answers."""
+    log, zero = AnswerLog(), time.monotonic_ns() - int(60e9)
+    utc = zero + time.time_ns() - time.monotonic_ns()
+    told = {}
+    for n in UNITS:
+        index = log.add_device(f"unit{n}")
+        values = np.full((END, VALUES + 1), np.nan)
+        quality = np.full((END, VALUES + 1), bad(Cause.COMM), dtype=np.uint8)
+        for second in range(END):
+            if n == DEAD and FELL <= second < BACK:
+                continue
+            counter = second + 1
+            log.append(index, counter, zero + int((second - 0.01) * 1e9), b"")
+            values[second] = [counter, *spoken(n, counter, VALUES)]
+            quality[second] = GOOD
+        taken_ns = utc + (np.arange(END) * 1e9).astype(np.int64)
+        told[n] = UnitScans(n, taken_ns, values, quality)
+    if lie is not None:
+        lie(told)
+    spans = [
+        Span(utc + int((a - 0.5) * 1e9), utc + int((b - 0.5) * 1e9)) for a, b in ((0, HEALTHY), (FELL, BACK))
+    ]
+    return dead_unit.judge(told, log.answers(), time.monotonic_ns(), spans[0], [spans[1]], 0)
+
+
+def test_a_perfect_record_passes():
+    figures = planted()
+    assert figures["verdict"] == "pass"
+    assert figures["rate_kept"] == 1.0
+    assert figures["back_periods_max"] == pytest.approx(0.5 / PERIOD_S)
+
+
+def test_neighbours_that_wait_for_the_dead_unit_are_seen():
+    def wait(told):
+        told[1].quality[FELL : FELL + 3] = bad(Cause.COMM)
+
+    figures = planted(lie=wait)
+    assert figures["rate_kept"] == 0.7
+    assert figures["lost"] == 3
+
+
+def test_a_value_kept_good_after_the_unit_died_is_found_out():
+    def keep(told):
+        for second in range(FELL, BACK):
+            told[DEAD].values[second] = told[DEAD].values[FELL - 1]
+            told[DEAD].quality[second] = GOOD
+
+    figures = planted(lie=keep)
+    assert figures["verdict"] == "fail"
+    assert figures["false_good"] == BACK - FELL - 1
+
+
+def test_a_neighbours_value_is_found_out():
+    def mix(told):
+        told[2].values[5] = told[3].values[5]
+
+    figures = planted(lie=mix)
+    assert figures["verdict"] == "fail"
+    assert figures["foreign"] == 1
+
+
+def test_a_unit_that_does_not_come_back_is_found_out():
+    def stay(told):
+        told[DEAD].quality[BACK:] = bad(Cause.COMM)
+
+    figures = planted(lie=stay)
+    assert figures["verdict"] == "fail"
+    assert "the unit did not come back" in figures["problems"]
