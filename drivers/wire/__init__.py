@@ -1,0 +1,1 @@
+"""Shells that drivers share: timers, serial lines, connections. Decides no value."""
