@@ -12,10 +12,11 @@ import json
 import math
 import os
 import pkgutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,7 +36,7 @@ from gateway.plant import (
     RecipientConfig,
     StorageConfig,
 )
-from gateway.points import CheckPoint, Known, read_points
+from gateway.points import CheckDevice, CheckPoint, Known, read_points
 from gateway.sections import (
     CODE_OF_PROBLEM,
     PATTERN_RULES,
@@ -85,8 +86,20 @@ def load(path: Path) -> Config:
     return config
 
 
-def _judge(driver: ModuleType, options: object, point: Point) -> None:
-    driver.check_point(point, options)
+_Checks: TypeAlias = tuple[CheckPoint, CheckDevice | None]
+
+
+def _checks(driver: ModuleType, options: object) -> _Checks:
+    """A driver's judgement of one point, and of all points of a device where it has one."""
+
+    def check_point(point: Point) -> None:
+        driver.check_point(point, options)
+
+    def check_device(points: Sequence[Point]) -> list[PointError]:
+        found: list[PointError] = driver.check_device(points, options)
+        return found
+
+    return check_point, check_device if hasattr(driver, "check_device") else None
 
 
 class _Reading:
@@ -120,8 +133,9 @@ class _Reading:
         roles = self._roles()
         # A section with a mistake still has its name: its points are not wrong for it.
         checks: dict[str, CheckPoint | None] = dict.fromkeys(self._names("device"))
-        checks.update((device.name, check) for device, _, check in devices)
-        known = Known(checks, self._names("camera"), self._names("recipient"))
+        checks.update((device.name, None if judged is None else judged[0]) for device, _, judged in devices)
+        together = {device.name: judged[1] for device, _, judged in devices if judged and judged[1]}
+        known = Known(checks, self._names("camera"), self._names("recipient"), together)
         points_path = self._resolved(site.points if site else Path("points.csv"), ("site", "points"))
         table_bytes, points = self._points(points_path, known)
         if site is None or gate is None or storage is None or runtime is None:
@@ -176,6 +190,9 @@ class _Reading:
 
     def _single(self, name: str, model: type[_SectionT]) -> _SectionT | None:
         table = self._tree.get(name, {})
+        if name not in self._tree and any(field.is_required() for field in model.model_fields.values()):
+            self._wrong((), "E-CONFIG-SECTION-MISSING", form=f"[{name}]")
+            return None
         if not isinstance(table, dict):
             self._wrong((name,), "E-CONFIG-SECTION", key=name, form=f"[{name}]")
             return None
@@ -202,16 +219,15 @@ class _Reading:
         names = [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         return frozenset(name for name in names if isinstance(name, str))
 
-    def _devices(self) -> list[tuple[DeviceSection, object, CheckPoint | None]]:
-        found: list[tuple[DeviceSection, object, CheckPoint | None]] = []
-        rows = self._rows("device")
-        if not rows:
-            self._wrong((), "E-CONFIG-SECTION", key="device", form="[[device]]")
-        for path, row in rows:
+    def _devices(self) -> list[tuple[DeviceSection, object, _Checks | None]]:
+        found: list[tuple[DeviceSection, object, _Checks | None]] = []
+        if not self._tree.get("device"):
+            self._wrong((), "E-CONFIG-SECTION-MISSING", form="[[device]]")
+        for path, row in self._rows("device"):
             device, options, module = self._driven(path, row, DeviceSection)
             if device is not None:
-                check = None if options is None or module is None else partial(_judge, module, options)
-                found.append((device, options, check))
+                judged = None if options is None or module is None else _checks(module, options)
+                found.append((device, options, judged))
         return found
 
     def _cameras(self) -> list[CameraConfig]:

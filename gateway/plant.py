@@ -23,8 +23,6 @@ class PointConfig:
         point: what the driver needs; ``point.name`` is the tag (位号).
         description: 描述, what people call it.
         unit: engineering unit (单位), "" for a contact.
-        range_lo: 量程下限, None if not given.
-        range_hi: 量程上限, None if not given.
         limits: alarm limits.
         priority: 1 (highest) to 4, orders alarms for people.
         area: 单元/区域.
@@ -35,8 +33,6 @@ class PointConfig:
     point: Point
     description: str = ""
     unit: str = ""
-    range_lo: float | None = None
-    range_hi: float | None = None
     limits: Limits = field(default_factory=Limits)
     priority: int = 2
     area: str = ""

@@ -57,11 +57,17 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         '请改正双引号：单元格内的一个 " 要写成两个 ""。',
         'Mend the quotes: one " inside a cell is written "".',
     ),
+    "E-POINTS-HEADINGS": (
+        "找不到列名：开头各行里没有一格认得出来。",
+        "No headings are found: not one cell of the first lines is known.",
+        "在一行里写列名：位号,设备,地址,…（上面可以有标题行），用逗号、分号或制表符分隔。",
+        "Write the headings in one line: tag,device,address,… with comma, semicolon or tab; a title may stand above.",
+    ),
     "E-POINTS-EMPTY": (
         "点表是空的。",
         "The point table is empty.",
-        "第一行写列名：位号,设备,地址,…",
-        "Write the headings in the first line: tag,device,address,…",
+        "先写一行列名：位号,设备,地址,…",
+        "Begin with a line of headings: tag,device,address,…",
     ),
     "E-POINTS-COLUMN-UNKNOWN": ("不认识的列“{name}”。", 'Unknown column "{name}".', "{meant}", "{meant}"),
     "E-POINTS-COLUMN-TWICE": (
@@ -100,6 +106,24 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "写 {lowest} 到 {highest} 的整数，没有就留空。",
         "Write a whole number from {lowest} to {highest}, or leave it empty.",
     ),
+    "E-POINTS-BETWEEN": (
+        "{cell} 不在 {lowest:g} 到 {highest:g} 之间。",
+        "{cell} is not between {lowest:g} and {highest:g}.",
+        "写 {lowest:g} 到 {highest:g} 的数，没有就留空；时间以秒计，不带单位。",
+        "Write a number from {lowest:g} to {highest:g}, or leave it empty; times are in seconds, without a unit.",
+    ),
+    "E-POINTS-TOGETHER": (
+        "写了“{given_zh}”，没有写“{missing_zh}”。",
+        "{given_en} is given and {missing_en} is not.",
+        "两格都写，或都留空。",
+        "Fill in both, or leave both empty.",
+    ),
+    "E-POINTS-REFERENCE": (
+        "“{zh}”写的位号“{name}”不在点表里。",
+        'The tag "{name}" of {en} is not in the point table.',
+        "写同一设备里一个点的位号，或为它加一行。",
+        "Write the tag of a point of the same device, or add a row for it.",
+    ),
     "E-POINTS-SCALE": (
         "系数为 0，读数会永远是同一个值。",
         "With scale 0 the value would never change.",
@@ -111,6 +135,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "The tag is not given.",
         "写上位号，例如 LT-101。",
         "Write the tag, for example LT-101.",
+    ),
+    "E-POINTS-TAG-RUINED": (
+        "位号“{tag}”是 Excel 改出来的：出错的公式、日期或科学计数法。",
+        'Excel has made "{tag}" of this tag: a broken formula, a date or a power of ten.',
+        "把这一列设为“文本”格式，再重新填位号。",
+        "Format the column as text and enter the tag again.",
     ),
     "E-POINTS-TAG-TWICE": (
         "位号“{tag}”重复，第 {line} 行已经用过。",
@@ -191,6 +221,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "开关量只填“报警状态”（0 或 1）。",
         "For a contact fill in alarm_on (0 or 1) only.",
     ),
+    "E-POINTS-LIMIT-TEXT": (
+        "文字没有“{zh}”。",
+        "A text has no {en}.",
+        "留空；要报警的点用数值或开关量。",
+        "Leave it empty; what raises an alarm is a number or a contact.",
+    ),
     "E-POINTS-CODE-RUINED": (
         "编码“{cell}”已被 Excel 变成科学计数法，末尾几位丢失了。",
         'Excel has turned this code into "{cell}"; its last digits are lost.',
@@ -234,6 +270,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         '"{key}" must be a section.',
         "写成 {form}。",
         "Write it as {form}.",
+    ),
+    "E-CONFIG-SECTION-MISSING": (
+        "缺少 {form} 一节。",
+        "The section {form} is missing.",
+        "加上这一节；样例见 docs/sample。",
+        "Add it; docs/sample holds a sample.",
     ),
     "E-CONFIG-TYPE-TEXT": (
         "“{key}”要写文字。",
@@ -522,14 +564,18 @@ def _nearest(word: str, known: frozenset[str]) -> str | None:
 
 
 def meant(word: str, known: Iterable[str]) -> Text:
-    """Names the known word nearest to an unknown one, else the known ones, else says that there are none."""
-    names = frozenset(known)
+    """Names the known word nearest to an unknown one, else the known ones, else says that there are none.
+
+    A tuple is listed in its own order.
+    """
+    usual = tuple(known)
+    names = frozenset(usual)
     near = _nearest(word, names)
     if near is not None:
         return both(f"是不是“{near}”？", f'Did you mean "{near}"?')
     if not names:
         return both("目前一个也没有定义。", "None is defined yet.")
-    listed = sorted(names)
+    listed = usual if isinstance(known, tuple) else sorted(names)
     more = len(listed) - MAX_LISTED
     return both(
         f"可用的有：{'、'.join(listed[:MAX_LISTED])}{f' 等 {len(listed)} 个' if more > 0 else ''}。",

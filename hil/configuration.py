@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from gateway.points import HEADINGS
+from gateway.columns import HEADINGS
 
 Row: TypeAlias = Mapping[str, object]
-"""A row of the point table: column (a key of ``gateway.points.HEADINGS``) -> cell."""
+"""A row of the point table: column (a key of ``gateway.columns.HEADINGS``) -> cell."""
 
 Table: TypeAlias = Mapping[str, Any]
 """A table of gateway.toml: key -> text, number, boolean, path, or a list of these."""

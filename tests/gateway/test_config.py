@@ -203,7 +203,7 @@ def test_no_device_at_all(site: Path) -> None:
     start, end = text.index("[[device]]"), text.index("[[recipient]]")
     (site / "gateway.toml").write_text(text[:start] + text[end:], "utf-8")
     (site / "points.csv").write_text("位号,设备,地址\n", "utf-8")
-    assert mistakes(site) == [("E-CONFIG-SECTION", "gateway.toml:1:1")]
+    assert mistakes(site) == [("E-CONFIG-SECTION-MISSING", "gateway.toml:1:1")]
 
 
 def test_all_mistakes_of_both_files_at_once_in_the_order_of_the_lines(site: Path) -> None:
@@ -252,3 +252,14 @@ def test_places_of_keys_in_every_toml_notation() -> None:
     assert places.where(("t", "u", "absent")) == (16, 1)
     assert places.where(("t", "x", "y", 1, "z")) == (6, 1)
     assert places.where(("nowhere",)) == (1, 1)
+
+
+@pytest.mark.parametrize("section", ["site", "gateway"])
+def test_a_missing_section_is_named_once_and_not_key_by_key(site: Path, section: str) -> None:
+    text = (site / "gateway.toml").read_text("utf-8")
+    start = text.index(f"[{section}]")
+    (site / "gateway.toml").write_text(text[:start] + text[text.index("[", start + 1) :], "utf-8")
+    assert mistakes(site) == [("E-CONFIG-SECTION-MISSING", "gateway.toml:1:1")]
+    with pytest.raises(UserFileErrors) as caught:
+        load(site / "gateway.toml")
+    assert f"缺少 [{section}] 一节" in caught.value.errors[0].line("zh")

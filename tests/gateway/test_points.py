@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from drivers.kit.errors import PointError
 from drivers.kit.scan import Point
 from gateway.alarm.limits import Limits
-from gateway.points import Known, PointTable, column_letter, read_points
+from gateway.points import Known, PointTable, read_points
+from gateway.sheet import column_letter
 
 HEAD = (
     "位号,描述,设备,站号,地址,数据类型,字节序,位,系数,偏移,单位,量程下限,量程上限,"
@@ -51,9 +54,11 @@ def test_a_full_row_says_what_it_says() -> None:
     table = read(f"{HEAD}\n{line}\n")
     assert table.errors == []
     [point] = table.points["plc1"]
-    assert point.point == Point("LT-101", "40001", "float32", "CDAB", None, 0.1, -5.0, 3)
+    assert point.point == Point(
+        "LT-101", "40001", "float32", "CDAB", None, 0.1, -5.0, 3, range_lo=0.0, range_hi=15.0, alarmed=True
+    )
     assert point.limits == Limits(1.0, 2.0, 12.0, 13.5, None, 0.05)
-    assert (point.range_lo, point.range_hi, point.unit, point.priority) == (0.0, 15.0, "m", 1)
+    assert (point.point.range_lo, point.point.range_hi, point.unit, point.priority) == (0.0, 15.0, "m", 1)
     assert (point.description, point.area, point.camera) == ("1号罐液位", "罐区A", "cam1")
     assert point.codes == {"province": "37010100000000000001"}
 
@@ -222,3 +227,184 @@ def test_lines_are_counted_through_quoted_line_breaks() -> None:
 )
 def test_letters_as_excel_has_them(index: int, letter: str) -> None:
     assert column_letter(index) == letter
+
+
+MORE = (
+    "位号,设备,地址,数据类型,长度,原始下限,原始上限,故障值,状态点,状态位,心跳点,心跳时限,冻结时限,"
+    "小数位点,采集周期,采集死区,量程下限,量程上限,低低,低,高,高高,死区,报警状态"
+)
+
+
+def more(**cells: str) -> str:
+    """One line under MORE; cells by the heading."""
+    usual = {"位号": "LT-101", "设备": "plc1", "地址": "40001"}
+    return ",".join({**usual, **cells}.get(heading, "") for heading in MORE.split(","))
+
+
+def read_more(*rows: str, known: Known = KNOWN) -> PointTable:
+    return read_points("\n".join((MORE, *rows)).encode(), "points.csv", known)
+
+
+def test_every_column_of_old_controllers_reaches_the_point() -> None:
+    table = read_more(
+        more(
+            原始下限="−10",
+            原始上限="１１００",
+            量程下限="-1",
+            量程上限="110",
+            故障值="32768；0xFFFF＝over_range",
+            状态点="ｘ-1",
+            状态位="3＝维护；！7＝device_fault",
+            心跳点="x-2",
+            心跳时限="4.5",
+            冻结时限="600",
+            小数位点="X-3",
+            采集周期="0.5",
+            采集死区="0.1",
+        ),
+        more(位号="X-1"),
+        more(位号="X-2", 数据类型="bit"),
+        more(位号="X-3"),
+        more(位号="名牌", 数据类型="string", 长度="16"),
+    )
+    assert table.errors == []
+    point, _, _, _, text = (config.point for config in table.points["plc1"])
+    assert (point.raw_lo, point.raw_hi, point.range_lo, point.range_hi) == (-10, 1100, -1, 110)
+    assert (point.fault_values, point.status_bits) == ("32768;0xFFFF=over_range", "3=维护;!7=device_fault")
+    assert (point.status_point, point.heartbeat_point, point.decimals_point) == ("X-1", "X-2", "X-3")
+    assert (point.heartbeat_s, point.frozen_s, point.period_s, point.sample_deadband) == (4.5, 600, 0.5, 0.1)
+    assert (text.type, text.length, text.alarmed) == ("string", 16, False)
+
+
+@pytest.mark.parametrize("cells", [{"低低": "1"}, {"高": "1"}, {"数据类型": "bit", "报警状态": "0"}])
+def test_a_point_with_any_limit_is_read_before_what_is_only_recorded(cells: dict[str, str]) -> None:
+    assert [config.point.alarmed for config in read_more(more(**cells)).points["plc1"]] == [True]
+
+
+def test_a_deadband_alone_alarms_nothing() -> None:
+    assert not read_more(more(死区="1")).points["plc1"][0].point.alarmed
+
+
+@pytest.mark.parametrize(
+    ("cells", "code", "column"),
+    [
+        ({"长度": "65"}, "E-POINTS-WHOLE", "E(长度)"),
+        ({"长度": "0"}, "E-POINTS-WHOLE", "E(长度)"),
+        ({"原始上限": "65535以下"}, "E-POINTS-NUMBER", "G(原始上限)"),
+        ({"采集周期": "5s"}, "E-POINTS-NUMBER", "O(采集周期)"),
+        ({"采集周期": "0.01"}, "E-POINTS-BETWEEN", "O(采集周期)"),
+        ({"采集周期": "5000"}, "E-POINTS-BETWEEN", "O(采集周期)"),
+        ({"冻结时限": "0"}, "E-POINTS-BETWEEN", "M(冻结时限)"),
+        ({"采集死区": "-1"}, "E-POINTS-DEADBAND-NEGATIVE", "P(采集死区)"),
+        ({"状态点": "LT-101"}, "E-POINTS-TOGETHER", "J(状态位)"),
+        ({"状态位": "3=维护"}, "E-POINTS-TOGETHER", "I(状态点)"),
+        ({"心跳点": "LT-101"}, "E-POINTS-TOGETHER", "L(心跳时限)"),
+        ({"心跳时限": "5"}, "E-POINTS-TOGETHER", "K(心跳点)"),
+        ({"小数位点": "LT-999"}, "E-POINTS-REFERENCE", "N(小数位点)"),
+        ({"数据类型": "string", "高": "5"}, "E-POINTS-LIMIT-TEXT", "U(高)"),
+        ({"数据类型": "string", "报警状态": "1"}, "E-POINTS-LIMIT-TEXT", "X(报警状态)"),
+    ],
+)
+def test_one_wrong_cell_of_the_new_columns(cells: dict[str, str], code: str, column: str) -> None:
+    errors = read_more(more(**cells)).errors
+    assert [(error.code, error.place) for error in errors] == [(code, f"points.csv:2:{column}")]
+    assert all(text for text in (*errors[0].cause.values(), *errors[0].remedy.values()))
+
+
+def test_what_is_missing_is_named_even_where_the_table_has_no_such_column() -> None:
+    table = read("位号,设备,地址,状态点\nA,plc1,1,A\n")
+    assert [(e.code, e.place) for e in table.errors] == [("E-POINTS-TOGETHER", "points.csv:2:(状态位)")]
+    assert table.errors[0].line("zh").endswith("写了“状态点”，没有写“状态位”。两格都写，或都留空。")
+
+
+def together(points: Sequence[Point]) -> list[PointError]:
+    """A driver's judgement of a whole device: a point named by another must stand there and be a bit."""
+    types = {point.name: point.type for point in points}
+    wrong = [p for p in points if p.heartbeat_point and types.get(p.heartbeat_point) != "bit"]
+    text = {"zh": "心跳点必须是位。", "en": "The heartbeat must be a bit."}
+    return [PointError("heartbeat_point", text, text, point.name) for point in wrong]
+
+
+def test_what_a_driver_says_of_all_points_stands_at_each_points_row() -> None:
+    known = Known({"plc1": _accept, "plc2": _accept}, together={"plc1": together})
+    table = read_more(
+        more(位号="A", 心跳点="b", 心跳时限="5"),
+        more(位号="B"),
+        more(位号="C", 心跳点="D", 心跳时限="5"),
+        more(位号="D", 数据类型="bit"),
+        more(位号="E", 心跳点="B", 心跳时限="5", 设备="plc2"),
+        more(位号="F", 采集周期="x"),
+        known=known,
+    )
+    assert [(error.code, error.place) for error in table.errors] == [
+        ("E-POINTS-DRIVER", "points.csv:2:K(心跳点)"),
+        ("E-POINTS-NUMBER", "points.csv:7:O(采集周期)"),
+    ]
+
+
+def test_a_mistake_that_only_follows_from_another_is_not_told() -> None:
+    known = Known({"plc1": _accept}, together={"plc1": together})
+    table = read_more(
+        more(位号="A", 心跳点="B", 心跳时限="5"),
+        more(位号="B", 数据类型="float128"),
+        more(位号="C", 心跳点="Z", 心跳时限="5"),
+        known=known,
+    )
+    assert [(error.code, error.place) for error in table.errors] == [
+        ("E-POINTS-DRIVER", "points.csv:3:D(数据类型)"),
+        ("E-POINTS-REFERENCE", "points.csv:4:K(心跳点)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "heading", ["采集周期（秒）", "采集周期(s)", "采样周期", "扫描周期", "period_s", "Period_S"]
+)
+def test_headings_as_engineers_write_them(heading: str) -> None:
+    table = read(f"位号,设备,OPC-UA NodeId,{heading}\nA,plc1,1,30\n")
+    assert table.errors == []
+    assert table.points["plc1"][0].point.period_s == 30
+
+
+def test_a_heading_in_another_unit_is_not_taken_for_seconds() -> None:
+    [error] = read("位号,设备,地址,采集周期(ms)\n").errors
+    assert (error.code, error.place) == ("E-POINTS-COLUMN-UNKNOWN", "points.csv:1:D")
+    assert "采集周期(s)" in error.line("zh")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_title_above_the_headings_is_passed_over(separator: str) -> None:
+    title = "某某公司1号罐区点表\n编制：张工, 2026年11月22日, 第3版\n\n"
+    table = read(
+        title + "\n".join(separator.join(line) for line in (("位号", "设备", "地址"), ("A", "plc1", "x")))
+    )
+    assert table.errors == []
+    assert [config.point.name for config in table.points["plc1"]] == ["A"]
+    late = read(f"{title}位号,设备,地址\nA,plc9,1\n").errors
+    assert [(e.code, e.place) for e in late] == [("E-POINTS-DEVICE-UNKNOWN", "points.csv:5:B(设备)")]
+
+
+@pytest.mark.parametrize("content", ["罐区点表\nLT-101,plc1,40001\n", "LT-101,plc1,40001\n" * 5_000])
+def test_no_headings_at_all_is_one_mistake_and_not_one_per_cell(content: str) -> None:
+    errors = read(content).errors
+    assert [(error.code, error.place) for error in errors] == [("E-POINTS-HEADINGS", "points.csv:1")]
+    assert "位号,设备,地址" in errors[0].line("zh")
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["2026/2/1", "2026-02-01", "2/1/2026", "2月1日", "2026年2月1日", "1-Feb", "#REF!", "#N/A", "1.20E+11"],
+)
+def test_a_tag_that_excel_has_ruined(tag: str) -> None:
+    assert mistakes(row(位号=tag)) == [("E-POINTS-TAG-RUINED", "points.csv:2:A(位号)")]
+    assert "文本" in read("\n".join((HEAD, row(位号=tag)))).errors[0].line("zh")
+
+
+@pytest.mark.parametrize("tag", ["2-1", "LT-2026-1", "SEP-1", "1E5", "罐2月1日", "10-DEC-2"])
+def test_a_tag_that_only_looks_a_little_so(tag: str) -> None:
+    assert mistakes(row(位号=tag)) == []
+
+
+def test_an_unknown_heading_without_a_near_one_lists_them_in_each_language() -> None:
+    [error] = read("位号,设备,地址,ＺＺＺＺＺＺ\n").errors
+    assert "位号、描述、设备" in error.line("zh")
+    assert "tag, description, device" in error.line("en")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway.certificates import certificate_mistakes
+from gateway.columns import HEADINGS
 from gateway.config import load
 from gateway.plant import Config
-from gateway.points import HEADINGS
 from gateway.sections import (
     SINGLE_SECTIONS,
     CameraSection,
