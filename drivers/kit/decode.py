@@ -1,139 +1,47 @@
 """Decides what registers mean: the bytes of all answers of one scan become columns. Pure.
 
 Where the bytes of each value stand is worked out once (``compile_plan``); a scan then costs a few numpy
-calls, whatever the number of points, and nothing is done per register in Python.
-
-Scaling: ``raw * scale + offset`` is computed as ``(raw * a + b) / d`` with whole a, b, d taken from the
-decimals the user wrote, so that the result is the double nearest to the decimal one: 234 * 0.1 is 23.4.
+calls, whatever the number of points, and nothing is done per register in Python. Whatever no point of a plan
+needs is None or empty in its decoder and costs nothing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.kit.address import BIT_TABLES, Span, locate, order_of
 from drivers.kit.errors import PointError
-from drivers.kit.address import BIT_TABLES, Span, locate
+from drivers.kit.fault_value import Faults
 from drivers.kit.planner import Block
-from drivers.kit.quality import GOOD, Cause, QualityArray, bad
+from drivers.kit.quality import GOOD, Cause, QualityArray, bad, is_bad
+from drivers.kit.readers import BYTE_WORTH, Bits, Decimals, Digits, Numbers, Text, text_of
+from drivers.kit.scaling import Scaling, scale_of, scaling
 from drivers.kit.scan import Exact, IndexArray, Point, ValueArray
 
-_DTYPE: Final = {"uint16": "<u2", "int16": "<i2", "uint32": "<u4", "int32": "<i4", "float32": "<f4"}
-"""Read little-endian, because the gather has already put the lowest byte first."""
-_LOWEST_FIRST: Final = {
-    "ABCD": (3, 2, 1, 0),
-    "CDAB": (1, 0, 3, 2),
-    "BADC": (2, 3, 0, 1),
-    "DCBA": (0, 1, 2, 3),
+__all__ = ["Decoder", "Scaling", "compile_plan", "partner", "scaling"]
+
+_DTYPE: Final = {
+    "uint16": "<u2",
+    "fixed256": "<u2",
+    "int16": "<i2",
+    "uint32": "<u4",
+    "int32": "<i4",
+    "float32": "<f4",
+    "uint64": "<u8",
+    "int64": "<i8",
+    "float64": "<f8",
 }
-"""Bytes of a two-register value as they arrive, from its lowest to its highest.
-
-ABCD names the bytes as they arrive, A the highest of the value."""
+"""Read little-endian, because the gather has already put the lowest byte first."""
+_MAY_BE_UNREAL: Final = frozenset({"float32", "float64", "bcd16", "bcd32", "fixed100", "string"})
+_WHOLE_64: Final = frozenset({"uint64", "int64"})
 _EXACT: Final = 2**53
-_RAW_BITS: Final = 32
-MEMO_SCALINGS: Final = 1_024
-"""A plant knows few scales, and each is worked out in fractions."""
-
-
-@lru_cache(maxsize=MEMO_SCALINGS)
-def scaling(scale: float, offset: float) -> tuple[float, float, float]:
-    """(a, b, d) so that ``(raw * a + b) / d`` is ``raw * scale + offset``, exact where decimals allow it.
-
-    Raises:
-        PointError: scale is zero, or one of them is not a finite number.
-    """
-    if scale == 0 or not math.isfinite(scale):
-        raise PointError(
-            "scale",
-            {"zh": f"系数 {scale} 不可用。", "en": f"The scale {scale} cannot be used."},
-            {"zh": "请写一个不为零的数。", "en": "Write a number other than zero."},
-        )
-    if not math.isfinite(offset):
-        raise PointError(
-            "offset",
-            {"zh": f"偏移 {offset} 不可用。", "en": f"The offset {offset} cannot be used."},
-            {"zh": "请写一个普通的数。", "en": "Write an ordinary number."},
-        )
-    inverse = 1 / scale
-    whole = math.isfinite(inverse) and inverse == round(inverse)
-    factor = Fraction(1, round(inverse)) if whole else Fraction(repr(scale))
-    shift = Fraction(repr(offset))
-    divisor = math.lcm(factor.denominator, shift.denominator)
-    a, b = int(factor * divisor), int(shift * divisor)
-    if (abs(a) << _RAW_BITS) + abs(b) < _EXACT and divisor < _EXACT:
-        return float(a), float(b), float(divisor)
-    return scale, offset, 1.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """Column-wise ``(raw * a + b) / d``; an operation nobody needs is None.
-
-    Attributes:
-        a, b, d: float64[n] or None.
-    """
-
-    a: ValueArray | None
-    b: ValueArray | None
-    d: ValueArray | None
-
-    @classmethod
-    def of(cls, points: Sequence[Point]) -> Scaling:
-        """Scaling of these points, a row each.
-
-        Raises:
-            PointError: one of them cannot be scaled.
-        """
-        rows = np.array([scaling(point.scale, point.offset) for point in points], dtype=np.float64)
-        a, b, d = rows.reshape(-1, 3).T.copy()
-        return cls(
-            a if (a != 1).any() else None, b if (b != 0).any() else None, d if (d != 1).any() else None
-        )
-
-    def apply(self, values: ValueArray) -> None:
-        """Scale a column in place."""
-        if self.a is not None:
-            values *= self.a
-        if self.b is not None:
-            values += self.b
-        if self.d is not None:
-            values /= self.d
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Numbers:
-    """Points of one type: each of ``rows`` of the column comes from a row of ``index``, bytes lowest first.
-
-    Attributes:
-        start: where they stand one behind the other in the order of the wire, the usual case, they begin here
-            and ``dtype`` is big-endian; else -1.
-    """
-
-    rows: NDArray[np.intp] | slice
-    index: NDArray[np.intp]
-    dtype: str
-    start: int = -1
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return len(self.index)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bits:
-    """Points of one bit: byte and place within it."""
-
-    rows: NDArray[np.intp] | slice
-    index: NDArray[np.intp]
-    shift: NDArray[np.uint8]
+_HUGE: Final = 1e270
+"""A whole number times less than this is no infinity."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,9 +57,15 @@ class Decoder:
     points: IndexArray
     byte_count: int
     block_rows: tuple[NDArray[np.intp], ...]
-    _numbers: tuple[_Numbers, ...]
-    _bits: tuple[_Bits, ...]
+    _numbers: tuple[Numbers, ...]
+    _digits: tuple[Digits, ...]
+    _bits: tuple[Bits, ...]
+    _texts: tuple[Text, ...]
+    _wholes: tuple[Numbers, ...]
+    _watched: tuple[NDArray[np.intp], NDArray[np.uint8]]
     _scaling: Scaling
+    _decimals: Decimals | None
+    _faults: Faults | None
     _may_be_unreal: bool
     _good: QualityArray
 
@@ -163,7 +77,8 @@ class Decoder:
             failed: (block number, cause) of blocks without a usable answer.
 
         Returns:
-            values float64[n], NaN where bad; quality uint8[n], read-only where every row is good.
+            values float64[n], NaN where bad; quality uint8[n], read-only where every row is good. A point whose
+            instrument says by its raw value that it is out of range is uncertain; all else a ``Judge`` finds.
         """
         assert len(raw) == self.byte_count, "a block's data has another length than was asked for"
         if self._may_be_unreal:
@@ -177,25 +92,46 @@ class Decoder:
         if self._may_be_unreal and not (finite := np.isfinite(values)).all():
             quality = np.where(finite, quality, np.uint8(bad(Cause.DEVICE_FAULT)))
             values[~finite] = np.nan
+        if self._faults is not None:
+            quality = self._faults.apply(np.frombuffer(raw, dtype=np.uint8), values, quality)
         if failed:
             quality = quality.copy()
             for block, cause in failed:
                 values[self.block_rows[block]] = np.nan
                 quality[self.block_rows[block]] = bad(cause)
+        if self._decimals is not None:
+            quality = self._decimals.inherit(values, quality)
         return values, quality
 
     def exact(self, raw: bytes, quality: QualityArray) -> Exact | None:
         """What float64 cannot hold of this scan, for rows that are not bad; None for nothing.
 
+        Whole numbers beyond 2**53 are told of points that are not scaled: of others the value is the answer.
+
         Args:
             raw: as for ``decode``.
             quality: the final one.
         """
-        return None
+        if not self._texts and not self._wholes:
+            return None
+        data = np.frombuffer(raw, dtype=np.uint8)
+        found: dict[int, int | str] = {}
+        usable = ~is_bad(quality)
+        for text in self._texts:
+            if usable[text.column] and (said := text_of(data[text.index].tobytes())) is not None:
+                found[text.column] = said
+        for whole in self._wholes:
+            numbers = data[whole.index].view(whole.dtype).ravel()
+            columns = np.arange(len(quality))[whole.rows]
+            told = ((numbers > _EXACT) | (numbers < -_EXACT)) & usable[columns]
+            found.update(zip(columns[told].tolist(), numbers[told].tolist(), strict=True))
+        return found or None
 
     def watched(self, raw: bytes) -> NDArray[np.uint8]:
         """The bytes of every point with ``frozen_s``, one behind the other: what ``Judge.judge`` is given."""
-        return np.frombuffer(raw, dtype=np.uint8)[:0]
+        index, mask = self._watched
+        cells: NDArray[np.uint8] = np.frombuffer(raw, dtype=np.uint8)[index] & mask
+        return cells
 
     def _numbers_of(self, raw: bytes) -> ValueArray:
         data = np.frombuffer(raw, dtype=np.uint8)
@@ -207,7 +143,12 @@ class Decoder:
                 values[number.rows] = data[number.index].view(number.dtype).ravel()
         for bit in self._bits:
             values[bit.rows] = data[bit.index] >> bit.shift & 1
-        self._scaling.apply(values)
+        for digit in self._digits:
+            values[digit.rows] = digit.numbers(data)
+        for text in self._texts:
+            said = text_of(data[text.index].tobytes())
+            values[text.column] = np.nan if said is None else len(said)
+        self._scaling.apply(values, None if self._decimals is None else self._decimals.powers(values))
         return values
 
 
@@ -218,6 +159,9 @@ def compile_plan(points: tuple[Point, ...], unit_id: int, blocks: Sequence[Block
         points: the device's point list.
         unit_id: unit identifier of points that name none.
         blocks: a plan over these points; each point in at most one block.
+
+    Raises:
+        PointError: a point cannot be read as written.
     """
     base: dict[int, int] = {}
     home: dict[int, int] = {}
@@ -228,62 +172,155 @@ def compile_plan(points: tuple[Point, ...], unit_id: int, blocks: Sequence[Block
         byte_count += block.byte_count
     rows = sorted(base)
     column = {row: place for place, row in enumerate(rows)}
-    numbers: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
-    bits: list[tuple[int, int, int]] = []
-    for row in rows:
-        point = points[row]
+    chosen = [points[row] for row in rows]
+    bits: dict[int, int] = {}
+    places: list[tuple[int, ...]] = []
+    kinds: dict[str, list[int]] = {}
+    for row, point in zip(rows, chosen, strict=True):
         span = locate(point, unit_id)
         start = span.offset - blocks[home[row]].start
         if point.type == "bit":
-            byte, shift = _bit_place(point, span, start)
-            bits.append((column[row], base[row] + byte, shift))
+            byte, bits[column[row]] = _bit_place(point, span, start)
+            places.append((base[row] + byte,))
         else:
-            first = base[row] + 2 * start
-            order = (1, 0) if span.width == 1 else _LOWEST_FIRST[point.order]
-            numbers.setdefault(point.type, []).append((column[row], tuple(first + k for k in order)))
-    good = np.full(len(rows), GOOD, dtype=np.uint8)
-    good.flags.writeable = False
+            places.append(tuple(base[row] + 2 * start + k for k in _byte_order(point, span.width)))
+            kinds.setdefault(_DTYPE.get(point.type, point.type), []).append(column[row])
     index = np.array(rows, dtype=np.uint16)
-    index.flags.writeable = False
-    scaled = Scaling.of([points[row] for row in rows])
+    good = np.full(len(rows), GOOD, dtype=np.uint8)
+    index.flags.writeable = good.flags.writeable = False
+    decimals = _decimals(chosen)
     return Decoder(
         points=index,
         byte_count=byte_count,
         block_rows=tuple(np.array([column[row] for row in block.rows], dtype=np.intp) for block in blocks),
         _numbers=tuple(
-            _numbers([row for row, _ in group], np.array([b for _, b in group]), _DTYPE[kind])
-            for kind, group in numbers.items()
+            _numbers(columns, places, kind) for kind, columns in kinds.items() if kind.startswith("<")
         ),
-        _bits=(
-            _Bits(
-                _run([row for row, _, _ in bits]),
-                np.array([byte for _, byte, _ in bits]),
-                np.array([shift for _, _, shift in bits], dtype=np.uint8),
-            ),
-        )
-        if bits
-        else (),
-        _scaling=scaled,
-        _may_be_unreal="float32" in numbers or any(abs(points[row].scale) > 1e270 for row in rows),
+        _digits=tuple(
+            Digits(_run(columns), _index(columns, places), BYTE_WORTH[kind])
+            for kind, columns in kinds.items()
+            if kind in BYTE_WORTH
+        ),
+        _bits=(_bits(bits, places),) if bits else (),
+        _texts=tuple(
+            Text(place, np.array(places[place], dtype=np.intp)) for place in kinds.get("string", ())
+        ),
+        _wholes=_wholes(chosen, places),
+        _watched=_watched(chosen, places, bits),
+        _scaling=Scaling.of(chosen),
+        _decimals=decimals,
+        _faults=Faults.of(chosen, places),
+        _may_be_unreal=decimals is not None or any(_unreal(point) for point in chosen),
         _good=good,
     )
+
+
+def partner(columns: Mapping[str, int], point: Point, field: str) -> int:
+    """Column of the point that ``field`` of another one names.
+
+    Raises:
+        PointError: it is not read in the same scan.
+    """
+    name = getattr(point, field)
+    if name in columns:
+        return columns[name]
+    raise PointError(
+        field,
+        {"zh": f"同一设备、同一采集周期里没有“{name}”。", "en": f'"{name}" is not read together with it.'},
+        {
+            "zh": "请写同一设备上采集周期相同的位号。",
+            "en": "Write the tag of a point of the same device and period.",
+        },
+        point.name,
+    )
+
+
+def _byte_order(point: Point, registers: int) -> tuple[int, ...]:
+    """A number's bytes as they arrive, from its lowest to its highest; a text's in reading order.
+
+    The letters name the bytes as they arrive, A the highest: CDAB and DCBA begin with the lowest word, BADC and
+    DCBA have the lower byte of each word first.
+    """
+    order = order_of(point)
+    if point.type == "string":
+        return tuple(k ^ (order == "BADC") for k in range(2 * registers))
+    if registers == 1:
+        return 1, 0
+    words = range(registers) if order in ("CDAB", "DCBA") else reversed(range(registers))
+    first = 0 if order in ("BADC", "DCBA") else 1
+    return tuple(byte for word in words for byte in (2 * word + first, 2 * word + 1 - first))
 
 
 def _bit_place(point: Point, span: Span, start: int) -> tuple[int, int]:
     """Byte within the block and place within the byte, lowest first (V1.1b3 sections 6.1 and 4.2)."""
     if span.function_code in BIT_TABLES:
         return start // 8, start % 8
-    assert point.bit is not None, "a bit of a register has a number (planner.locate)"
+    assert point.bit is not None, "a bit of a register has a number (address.locate)"
     return 2 * start + (0 if point.bit >= 8 else 1), point.bit % 8
 
 
-def _numbers(rows: list[int], index: NDArray[np.intp], dtype: str) -> _Numbers:
-    """Points of one type, bytes lowest first in ``index``; found out here whether they follow one another."""
+def _index(columns: list[int], places: list[tuple[int, ...]]) -> NDArray[np.intp]:
+    return np.array([places[column] for column in columns], dtype=np.intp)
+
+
+def _numbers(columns: list[int], places: list[tuple[int, ...]], dtype: str) -> Numbers:
+    """Points of one type, bytes lowest first; found out here whether they follow one another."""
+    index = _index(columns, places)
     first = int(index[0, -1])
     as_sent = np.arange(first, first + index.size).reshape(index.shape)[:, ::-1]
     if np.array_equal(index, as_sent):
-        return _Numbers(_run(rows), index, dtype.replace("<", ">"), first)
-    return _Numbers(_run(rows), index, dtype)
+        return Numbers(_run(columns), index, dtype.replace("<", ">"), first)
+    return Numbers(_run(columns), index, dtype)
+
+
+def _bits(shifts: dict[int, int], places: list[tuple[int, ...]]) -> Bits:
+    columns = list(shifts)
+    byte = np.array([places[column][0] for column in columns], dtype=np.intp)
+    return Bits(_run(columns), byte, np.array(list(shifts.values()), dtype=np.uint8))
+
+
+def _wholes(points: list[Point], places: list[tuple[int, ...]]) -> tuple[Numbers, ...]:
+    """Points whose whole numbers may be beyond what float64 holds."""
+    kinds: dict[str, list[int]] = {}
+    for column, point in enumerate(points):
+        if point.type in _WHOLE_64 and scale_of(point) == (1.0, 0.0, 1.0) and not point.decimals_point:
+            kinds.setdefault(_DTYPE[point.type], []).append(column)
+    return tuple(Numbers(_run(columns), _index(columns, places), kind) for kind, columns in kinds.items())
+
+
+def _watched(
+    points: list[Point], places: list[tuple[int, ...]], bits: dict[int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Index and mask of the bytes of points with ``frozen_s``."""
+    cells = [
+        (byte, 1 << bits[column] if column in bits else 0xFF)
+        for column, point in enumerate(points)
+        if point.frozen_s is not None
+        for byte in places[column]
+    ]
+    return (
+        np.array([byte for byte, _ in cells], dtype=np.intp),
+        np.array([mask for _, mask in cells], dtype=np.uint8),
+    )
+
+
+def _decimals(points: list[Point]) -> Decimals | None:
+    column_of = {point.name: column for column, point in enumerate(points)}
+    pairs = [
+        (column, partner(column_of, point, "decimals_point"))
+        for column, point in enumerate(points)
+        if point.decimals_point
+    ]
+    if not pairs:
+        return None
+    rows, sources = np.array(pairs, dtype=np.intp).T.copy()
+    return Decimals(rows, sources)
+
+
+def _unreal(point: Point) -> bool:
+    """May it be no number, or grow into infinity by its scale?"""
+    a, _, d = scale_of(point)
+    return point.type in _MAY_BE_UNREAL or abs(a / d) > _HUGE
 
 
 def _run(indexes: list[int]) -> NDArray[np.intp] | slice:
