@@ -148,8 +148,12 @@ class OpcuaProcess:
             await asyncio.sleep(POLL_S)
         self.listening_ns = told
 
-    async def kill(self) -> None:
-        """SIGKILL, between two periods: a value on the road would be lost by the bench's own hand."""
+    async def kill(self) -> int:
+        """SIGKILL, between two periods: a value on the road would be lost by the bench's own hand.
+
+        Returns:
+            CLOCK_MONOTONIC nanoseconds just before it.
+        """
         end = time.monotonic() + QUIET_TIMEOUT_S
         size = since = 0.0
         grown = False
@@ -158,7 +162,9 @@ class OpcuaProcess:
                 grown = since > 0
                 size, since = self._size(), time.monotonic()
             await asyncio.sleep(POLL_S)
+        at_ns = time.monotonic_ns()
         self._program.kill()
+        return at_ns
 
     def close(self) -> None:
         """End it for good."""
