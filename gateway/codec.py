@@ -20,13 +20,18 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from drivers.kit.scan import Scan
+from drivers.kit.scan import Exact, Scan
 from gateway.instant import ClockState
 
 MAGIC: Final = b"PGR1"
 _HEAD: Final = struct.Struct("<4sI")
 MAX_HEADER_BYTES: Final = 4 << 20
 """A longer header is not one of ours."""
+MAX_TEXT_CHARS: Final = 10_000
+"""A longer text is cut."""
+EXACT_BYTES: Final = 32
+CHARACTER_BYTES: Final = 6
+"""What one exact value takes of a header at most, and each character of a text beyond that."""
 
 
 class CodecError(ValueError):
@@ -74,7 +79,7 @@ def encode_samples(scans: list[Scan], clock: ClockState, config_rev: str, *, kee
         raise ValueError("a flush needs at least one scan")
     sourced = [scan.source_ns for scan in scans if scan.source_ns is not None]
     raws = [scan.raw if keep_raw else b"" for scan in scans]
-    header = {
+    header: dict[str, Any] = {
         "kind": "sample",
         "clock": clock.item(),
         "config_rev": config_rev,
@@ -84,6 +89,10 @@ def encode_samples(scans: list[Scan], clock: ClockState, config_rev: str, *, kee
         "source": [int(scan.source_ns is not None) for scan in scans],
         "raw": [len(raw) for raw in raws],
     }
+    if any(scan.exact for scan in scans):
+        header["exact"] = [_exact_item(scan.exact or {}) for scan in scans]
+    if any(scan.history for scan in scans):
+        header["history"] = [int(scan.history) for scan in scans]
     columns = (
         np.concatenate([scan.points for scan in scans]).astype("<u2", copy=False).tobytes(),
         np.concatenate([scan.values for scan in scans]).astype("<f8", copy=False).tobytes(),
@@ -92,6 +101,29 @@ def encode_samples(scans: list[Scan], clock: ClockState, config_rev: str, *, kee
         *raws,
     )
     return _assemble(header, b"".join(columns))
+
+
+def exact_bytes(exact: Exact) -> int:
+    """The most that exact values take of a record's header."""
+    texts = sum(min(len(value), MAX_TEXT_CHARS) for value in exact.values() if isinstance(value, str))
+    return EXACT_BYTES * len(exact) + CHARACTER_BYTES * texts
+
+
+def _exact_item(exact: Exact) -> dict[str, int | str]:
+    """Row -> value; half a character, which UTF-8 cannot hold, becomes a question mark."""
+    return {
+        str(row): value[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()
+        if isinstance(value, str)
+        else value
+        for row, value in exact.items()
+    }
+
+
+def _exact_of(item: dict[str, Any], rows: int) -> Exact | None:
+    exact = {int(row): value for row, value in item.items()}
+    if not all(0 <= row < rows and type(value) in (int, str) for row, value in exact.items()):
+        raise ValueError("exact names no row of its scan, or holds neither text nor whole number")
+    return exact or None
 
 
 def decode(body: bytes) -> Body:
@@ -119,7 +151,7 @@ def decode(body: bytes) -> Body:
         return Body(kind, header)
     try:
         return Body(kind, header, _decode_scans(body, offset, header))
-    except (KeyError, TypeError, ValueError, OverflowError) as e:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as e:
         raise CodecError(f"columns: {e}") from e
 
 
@@ -134,11 +166,11 @@ def _decode_scans(body: bytes, offset: int, header: dict[str, Any]) -> tuple[Sca
     quality = np.frombuffer(body, "u1", total, offset + total * 10)
     source = np.frombuffer(body, "<i8", sourced, offset + total * 11)
     raw_at = offset + total * 11 + sourced * 8
+    exact, history = header.get("exact", [{}] * len(rows)), header.get("history", [0] * len(rows))
+    lists = (header["device"], rows, header["taken_ns"], header["source"], header["raw"], exact, history)
     scans = []
     row = source_row = 0
-    for device, n, taken_ns, has_source, raw_bytes in zip(
-        header["device"], rows, header["taken_ns"], header["source"], header["raw"], strict=True
-    ):
+    for device, n, taken_ns, has_source, raw_bytes, exact_item, is_history in zip(*lists, strict=True):
         scans.append(
             Scan(
                 device=device,
@@ -150,6 +182,8 @@ def _decode_scans(body: bytes, offset: int, header: dict[str, Any]) -> tuple[Sca
                 taken_mono_ns=0,
                 source_ns=source[source_row : source_row + n] if has_source else None,
                 raw=body[raw_at : raw_at + raw_bytes],
+                exact=_exact_of(exact_item, n),
+                history=bool(is_history),
             )
         )
         row += n

@@ -1,6 +1,7 @@
 """What waits to become durable, bounded. Pure: decides what the next append holds and what is given up.
 
-Readings beyond the bound are dropped, oldest first, and the hole is remembered until a gap record declares it.
+Readings beyond the bound are dropped, those out of a source's history first, then the oldest, and the hole is
+remembered until a gap record declares it.
 Alarm changes are never dropped: beyond the bound the changes of one alarm are folded into its newest.
 """
 
@@ -15,7 +16,7 @@ from buffer.record import Append, Draft, Gap
 from buffer.retention import BULK
 from drivers.kit.scan import Scan
 from gateway.alarm.life import AlarmChanged
-from gateway.codec import encode_item, encode_samples
+from gateway.codec import MAX_HEADER_BYTES, encode_item, encode_samples, exact_bytes
 from gateway.instant import ClockState, Now
 
 MAX_CHANGES: Final = 10_000
@@ -26,7 +27,9 @@ SCAN_ROWS: Final = 16
 
 RECORD_ROWS: Final = 20_000
 RECORD_SCANS: Final = 2_000
-"""Largest record of readings: what waited longer becomes several, so that every recipient can take each."""
+EXACT_ROW_BYTES: Final = MAX_HEADER_BYTES // (2 * RECORD_ROWS)
+"""Largest record of readings: what waited longer becomes several, so that every recipient can take each; texts and
+long whole numbers stand in the header and count as a row for so many of its bytes."""
 
 MAX_DRAFTS: Final = 10_000
 """Other drafts (journal, snapshots) kept; beyond it the oldest go and are counted in the gap."""
@@ -76,6 +79,7 @@ class Pending:
         self._max_rows = max_rows
         self._scans: list[Scan] = []
         self._rows = 0
+        self._history = 0
         self._changes: OrderedDict[str, AlarmChanged] = OrderedDict()
         self._drafts: list[Draft] = []
         self._state: dict[str, bytes | None] = {}
@@ -105,7 +109,8 @@ class Pending:
     def add_scans(self, scans: tuple[Scan, ...], cause: str = "disk") -> None:
         """Readings to record; the oldest go beyond the bound, and the gap grows by them."""
         self._scans.extend(scans)
-        self._rows += sum(SCAN_ROWS + len(scan.points) for scan in scans)
+        self._rows += sum(SCAN_ROWS + _weight(scan) for scan in scans)
+        self._history += sum(scan.history for scan in scans)
         if self._rows > self._max_rows:
             self._shed(cause)
 
@@ -136,6 +141,7 @@ class Pending:
             tuple(self._scans), tuple(self._changes.values()), tuple(self._drafts), self._state, self._gap
         )
         self._scans, self._rows, self._drafts, self._state, self._gap = [], 0, [], {}, None
+        self._history = 0
         self._changes = OrderedDict()
         return waiting
 
@@ -152,12 +158,18 @@ class Pending:
         self.add_scans((*waiting.scans, *newer.scans))
 
     def _shed(self, cause: str) -> None:
+        """What a source's history gave goes before what has just been read, and the older before the newer."""
         shed: list[Scan] = []
+        at = 0
         while self._rows > self._max_rows:
-            scan = self._scans.pop(0)
-            self._rows -= SCAN_ROWS + len(scan.points)
+            rest = range(at, len(self._scans))
+            at = next(i for i in rest if self._scans[i].history) if self._history else 0
+            scan = self._scans.pop(at)
+            self._history -= scan.history
+            self._rows -= SCAN_ROWS + _weight(scan)
             shed.append(scan)
-        self._lose(shed[0].taken_ns, shed[-1].taken_ns, len(shed), cause)
+        taken = [scan.taken_ns for scan in shed]
+        self._lose(min(taken), max(taken), len(shed), cause)
 
     def _lose(self, from_ns: int, to_ns: int, dropped: int, cause: str) -> None:
         gap = self._gap
@@ -178,18 +190,53 @@ class Pending:
         self._fold_at = max(MAX_CHANGES, 2 * len(self._changes))
 
 
+def _weight(scan: Scan) -> int:
+    """Rows of a scan, and what its texts count for."""
+    return len(scan.points) + (exact_bytes(scan.exact) // EXACT_ROW_BYTES if scan.exact else 0)
+
+
+def _pieces(scan: Scan) -> Iterator[Scan]:
+    """The scan, in pieces where its texts alone would be too much for one record."""
+    n = len(scan.points)
+    if scan.exact is None or exact_bytes(scan.exact) <= RECORD_ROWS * EXACT_ROW_BYTES:
+        yield scan
+        return
+    for rows in (slice(0, n // 2), slice(n // 2, n)):
+        exact = {
+            row - rows.start: value for row, value in scan.exact.items() if rows.start <= row < rows.stop
+        }
+        source_ns = None if scan.source_ns is None else scan.source_ns[rows]
+        yield from _pieces(
+            replace(
+                scan,
+                points=scan.points[rows],
+                values=scan.values[rows],
+                quality=scan.quality[rows],
+                source_ns=source_ns,
+                exact=exact or None,
+            )
+        )
+
+
 def _portions(scans: tuple[Scan, ...]) -> Iterator[list[Scan]]:
     """Scans in their order, cut where a record would become too large for a recipient."""
     portion: list[Scan] = []
     rows = 0
     for scan in scans:
-        if portion and (rows + len(scan.points) > RECORD_ROWS or len(portion) >= RECORD_SCANS):
-            yield portion
-            portion, rows = [], 0
-        portion.append(scan)
-        rows += len(scan.points)
+        for piece in _pieces(scan):
+            weight = _weight(piece)
+            if portion and (rows + weight > RECORD_ROWS or len(portion) >= RECORD_SCANS):
+                yield portion
+                portion, rows = [], 0
+            portion.append(piece)
+            rows += weight
     if portion:
         yield portion
+
+
+def _created_ns(portion: list[Scan]) -> int:
+    """When the newest of it was read; what a source's history gave is older than that."""
+    return next((scan.taken_ns for scan in reversed(portion) if not scan.history), portion[-1].taken_ns)
 
 
 def without_bulk(waiting: Waiting) -> Waiting:
@@ -210,7 +257,7 @@ def without_bulk(waiting: Waiting) -> Waiting:
 def append_of(waiting: Waiting, config_rev: str, clock: ClockState, now: Now) -> Append:
     """The one transaction that makes all of it durable: what caused an alarm, the alarm, and its state."""
     drafts = [
-        Draft("reading", portion[-1].taken_ns, encode_samples(portion, clock, config_rev))
+        Draft("reading", _created_ns(portion), encode_samples(portion, clock, config_rev))
         for portion in _portions(waiting.scans)
     ]
     for change in waiting.changes:

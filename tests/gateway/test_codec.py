@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.kit.scan import Scan
-from gateway.codec import CodecError, decode, encode_item, encode_samples
+from gateway.codec import CodecError, decode, encode_item, encode_samples, exact_bytes
 from gateway.instant import ClockState
 
 CLOCK = ClockState("synchronised", 1.5)
@@ -84,6 +85,55 @@ def test_every_bit_comes_back(devices):
             assert back.source_ns.tolist() == was.source_ns.tolist()
 
 
+def test_what_is_neither_exact_nor_history_leaves_no_trace_of_either():
+    header = decode(encode_samples([scan()], CLOCK, "rev")).header
+    assert {"exact", "history"}.isdisjoint(header)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(
+                st.integers(0, 4), st.one_of(st.integers(-(2**63), 2**64 - 1), st.text(max_size=9))
+            ),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_texts_long_whole_numbers_and_history_come_back(many):
+    scans = [replace(scan(n=5), exact=exact or None, history=history) for exact, history in many]
+    back = decode(encode_samples(scans, CLOCK, "rev")).scans
+    assert [one.history for one in back] == [history for _, history in many]
+    for (exact, _), one in zip(many, back, strict=True):
+        told = {
+            k: v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for k, v in exact.items()
+        }
+        assert (one.exact or {}) == told
+
+
+def test_the_bytes_of_exact_values_and_history_never_change():
+    body = encode_samples(
+        [replace(scan(n=12), exact={10: "V1.2 罐", 2: 2**64 - 1}), replace(scan(n=2), history=True)],
+        CLOCK,
+        "rev",
+    )
+    header = orjson.loads(body[8 : 8 + int.from_bytes(body[4:8], "little")])
+    assert header["exact"] == [{"2": 18_446_744_073_709_551_615, "10": "V1.2 罐"}, {}]
+    assert header["history"] == [0, 1]
+    assert hashlib.sha256(body).hexdigest() == GOLDEN_EXACT
+
+
+GOLDEN_EXACT = "c1009907ff99d33dc482c79b5c3d646e18c4103f8c0e780f5da44c770a8ed01e"
+
+
+def test_a_text_that_would_burst_the_header_is_cut():
+    exact = decode(encode_samples([replace(scan(), exact={0: "\x01" * 20_000})], CLOCK, "rev")).scans[0].exact
+    assert exact == {0: "\x01" * 10_000}
+    assert exact_bytes({0: "\x01" * 20_000}) == 60_032
+
+
 def test_raw_is_left_out_unless_asked_for():
     assert decode(encode_samples([scan(raw=b"xx")], CLOCK, "rev")).scans[0].raw == b""
 
@@ -119,7 +169,12 @@ def test_random_bytes_are_refused_and_nothing_else(noise):
 
 @pytest.mark.parametrize(
     "change",
-    [{"rows": [-1, 4]}, {"rows": "no"}, {"rows": [3, 3]}, {"source": [1]}, {"raw": [-5]}, {"kind": 1}],
+    [{"rows": [-1, 4]}, {"rows": "no"}, {"rows": [3, 3]}, {"source": [1]}, {"raw": [-5]}, {"kind": 1}]
+    + [
+        {"exact": exact}
+        for exact in ([], [3], [{"3": 1}], [{"-1": 1}], [{"a": 1}], [{"0": 1.5}], [{"0": True}])
+    ]
+    + [{"history": []}, {"history": 1}],
 )
 def test_a_lying_header_is_refused(change):
     body = encode_samples([scan()], CLOCK, "rev")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,41 @@ def test_beyond_the_bound_the_oldest_readings_go_and_the_gap_says_so():
     item = decode(append.drafts[1].body).header["item"]
     assert (item["from_ns"], item["to_ns"], item["dropped"], item["cause"]) == (1, 4, 4, "disk")
     assert [s.taken_ns for s in decode(append.drafts[0].body).scans] == [5, 6, 7]
+
+
+def test_what_a_history_gave_goes_before_what_was_just_read():
+    pending = Pending(80)
+    pending.add_scans((scan(9), replace(scan(1), history=True), replace(scan(2), history=True), scan(10)))
+    pending.add_scans((scan(11),))
+    append = append_of(pending.take(), "rev", UNSYNCHRONISED, NOW)
+    assert [s.taken_ns for s in decode(append.drafts[0].body).scans] == [9, 10, 11]
+    item = decode(append.drafts[1].body).header["item"]
+    assert (item["from_ns"], item["to_ns"], item["dropped"]) == (1, 2, 2)
+    pending.add_scans(tuple(scan(k) for k in range(20, 25)))
+    assert pending.rows == 3 * (10 + module.SCAN_ROWS), "none of the history is counted any more"
+
+
+def test_a_record_is_dated_by_what_was_just_read_and_not_by_a_history():
+    pending = Pending(1000)
+    pending.add_scans((scan(9), replace(scan(1), history=True)))
+    append = append_of(pending.take(), "rev", UNSYNCHRONISED, NOW)
+    assert append.drafts[0].created_ns == 9
+    assert [s.history for s in decode(append.drafts[0].body).scans] == [False, True]
+
+
+@pytest.mark.parametrize(("rows", "chars"), [(10, 10_000), (300, 10_000), (20_000, 250), (65_000, 16)])
+def test_texts_never_burst_a_records_header(rows, chars):
+    texts = dict.fromkeys(range(rows), "\x01" * chars)
+    many = replace(scan(5, n=rows), exact=texts, source_ns=np.arange(rows, dtype=np.int64))
+    pending = Pending(10_000_000)
+    pending.add_scans((scan(4), many, scan(6)))
+    drafts = append_of(pending.take(), "rev", UNSYNCHRONISED, NOW).drafts
+    back = [one for draft in drafts for one in decode(draft.body).scans]
+    assert [one.taken_ns for one in (back[0], back[-1])] == [4, 6]
+    middle = back[1:-1]
+    assert np.concatenate([one.points for one in middle]).tolist() == list(range(rows))
+    assert np.concatenate([one.source_ns for one in middle]).tolist() == list(range(rows))
+    assert [text for one in middle for text in one.exact.values()] == list(texts.values())
 
 
 def test_a_failed_append_is_put_back_before_what_came_since():

@@ -17,7 +17,7 @@ import orjson
 
 from buffer.record import LANES, Lane, Record, record_key
 from drivers.kit.quality import Cause, QualityArray, Status
-from drivers.kit.scan import Scan, TimeArray
+from drivers.kit.scan import Exact, Scan, TimeArray, ValueArray
 from gateway.codec import Body
 from gateway.instant import rfc3339
 from gateway.uplink.message import Context, DialectError, Message, Receipt, Rejection, Replay
@@ -132,7 +132,7 @@ class Plantgate1:
         names, units = self._columns_of(scan)
         word, cause = self._quality(scan.quality)
         values = scan.values
-        out = {
+        out: dict[str, Any] = {
             "device": scan.device,
             "t_gateway": self._stamp(scan.taken_ns),
             "point_id": names,
@@ -142,8 +142,12 @@ class Plantgate1:
             "cause": cause,
             "unit": units,
         }
+        if scan.exact:
+            out["value"] = _exact_values(scan.values, scan.exact)
         if scan.source_ns is not None:
             out["t_source"] = _source_times(scan.source_ns)
+        if scan.history:
+            out["history"] = True
         return out
 
     def _columns_of(self, scan: Scan) -> tuple[orjson.Fragment, orjson.Fragment]:
@@ -191,6 +195,14 @@ def _column(rows: Sequence[str]) -> orjson.Fragment:
 def _written(value: object) -> orjson.Fragment:
     # The writer's own bytes keep the whole buffer they were written into, 16 KB for one word; a copy does not.
     return orjson.Fragment(bytes(memoryview(orjson.dumps(value))))
+
+
+def _exact_values(values: ValueArray, exact: Exact) -> list[float | int | str]:
+    """The column with its texts and long whole numbers in their places; the writer makes NaN null."""
+    column: list[float | int | str] = values.tolist()
+    for row, value in exact.items():
+        column[row] = value
+    return column
 
 
 def _source_times(source_ns: TimeArray) -> list[str | None]:

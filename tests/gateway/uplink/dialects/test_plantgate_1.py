@@ -1,4 +1,5 @@
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,27 @@ def reading():
     return record("reading", 7, encode_samples([plc, gas], CLOCK, "rev1"))
 
 
+def exact():
+    plc = Scan(
+        "plc1",
+        "rev1",
+        np.array([0, 1, 2], np.uint16),
+        np.array([2.0**64, 4.0, np.nan]),
+        np.array([quality(Status.UNCERTAIN, Cause.OVER_RANGE), GOOD, bad(Cause.MAINTENANCE)], np.uint8),
+        T0,
+        0,
+        exact={0: 2**64 - 1, 1: "V1.2"},
+    )
+    history = replace(
+        plc,
+        exact=None,
+        history=True,
+        source_ns=np.full(3, T0 - 60_000_000_000),
+        values=np.array([1.0, 2.5, np.nan]),
+    )
+    return record("reading", 8, encode_samples([plc, history], CLOCK, "rev1"))
+
+
 def said(one, replay="live", **more):
     return load("plantgate/1", CONTEXT).encode(one, decode(one.body), replay, **more)
 
@@ -64,6 +86,7 @@ ALARM = {
 }
 VECTORS = {
     "reading.json": lambda: said(reading()),
+    "exact.json": lambda: said(exact()),
     "alarm.json": lambda: said(record("alarm", 3, encode_item("alarm", ALARM, CLOCK, "rev1")), "backfill"),
     "volatile.json": lambda: said(
         record("alarm", 1, encode_item("alarm", ALARM, ClockState("unsynchronised"), "rev1")), durable=False
@@ -96,6 +119,17 @@ def test_reading_columns():
     assert gas["unit"] == "%LEL"
     assert gas["t_source"] == ["2026-11-22T03:31:00.118Z", None]
     assert b"0.30000000000000004" in said(reading()).payload
+
+
+def test_texts_long_whole_numbers_and_history():
+    plc, history = orjson.loads(said(exact()).payload)["scans"]
+    assert plc["value"] == [18_446_744_073_709_551_615, "V1.2", None]
+    assert plc["quality"] == ["uncertain", "good", "bad"]
+    assert plc["cause"] == ["over_range", "none", "maintenance"]
+    assert "history" not in plc
+    assert history["history"] is True
+    assert history["value"] == [1.0, 2.5, None]
+    assert history["t_source"][0] == "2026-11-22T03:30:00.123Z"
 
 
 def test_same_columns_are_written_from_memory_and_stay_right():
