@@ -494,6 +494,67 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "检查电源、网线、地址和端口；别的程序可能占着它唯一的连接。",
         "Check power, cable, address and port; another program may hold its only session.",
     ),
+    # --- OPC UA: whom to trust ---------------------------------------------------------------------------
+    "E-NAME-OPCUA": (
+        "“{name}”不是 OPC UA 设备，不是服务器地址（opc.tcp://…），也不是证书文件。",
+        '"{name}" is no OPC UA device, no address of a server (opc.tcp://…) and no certificate file.',
+        "{meant}",
+        "{meant}",
+    ),
+    "E-NAME-OPCUA-WHICH": (
+        "配置中有几个信任目录，不知道这个文件该进哪一个。",
+        "The configuration has several trusted folders; it is not clear which one this file belongs into.",
+        "把文件放进该设备的 rejected 目录再执行，或写设备名：{names}。",
+        "Put the file into that device's rejected folder and try again, or name the device: {names}.",
+    ),
+    "E-NAME-FINGERPRINT": (
+        "这里没有人可以核对指纹；不会擅自信任。",
+        "Nobody can compare the fingerprint here; nothing is trusted silently.",
+        "在终端上执行，或用 --fingerprint 给出从服务器上看到的完整 SHA-256 指纹。",
+        "Run it on a terminal, or give --fingerprint with the complete SHA-256 as the server itself shows it.",
+    ),
+    "E-NAME-FINGERPRINT-SHORT": (
+        "“{typed}”不是完整的 SHA-256 指纹。",
+        '"{typed}" is not a complete SHA-256 fingerprint.',
+        "写全 64 位十六进制数字，空格和冒号不限。",
+        "Give all 64 hex digits; blanks and colons do not matter.",
+    ),
+    "E-REFUSED-FINGERPRINT": (
+        "指纹不符，没有信任。出示的是 {shown}，给出的是 {typed}。",
+        "The fingerprints differ; nothing was trusted. Shown is {shown}, given was {typed}.",
+        "若服务器没有换过证书，可能有人冒充它：停下来，联系仪表和网络负责人。",
+        "If the server has no new certificate, somebody may pose as it: stop, and ask whoever runs the network.",
+    ),
+    "E-REFUSED-CERTIFICATE": (
+        "这个证书不能信任（{detail}）。",
+        "This certificate cannot be trusted ({detail}).",
+        "按括号里的原因处理；plantgate opcua certs 显示双方的指纹。",
+        "Mend what the brackets say; plantgate opcua certs shows both fingerprints.",
+    ),
+    "E-REFUSED-BARE": (
+        "服务器不出示证书，没有什么可以信任。",
+        "The server shows no certificate; there is nothing to trust.",
+        "请服务器管理员启用 Basic256Sha256；实在不行才在配置中写 insecure = true。",
+        "Have Basic256Sha256 enabled at the server; only where that cannot be, set insecure = true for the device.",
+    ),
+    "E-REFUSED-SERVER": (
+        "与服务器互不信任，或身份被拒（{detail}）。",
+        "Server and gateway do not trust each other, or the identity is refused ({detail}).",
+        "先看 plantgate opcua certs，再用 plantgate opcua trust 信任它；服务器也要信任本机证书。",
+        "See plantgate opcua certs, then plantgate opcua trust; the server must trust the gateway's certificate, too.",
+    ),
+    "E-CERT-OWN": (
+        "本机证书不能用（{detail}）。",
+        "The gateway's own certificate cannot be used ({detail}).",
+        "按括号里的原因处理后再试。",
+        "Mend what the brackets say and try again.",
+    ),
+    "E-CERT-STORE": (
+        "不能读写证书（{reason}）。",
+        "The certificates cannot be read or written ({reason}).",
+        "用 plantgate 用户执行：sudo -u plantgate plantgate opcua …",
+        "Run it as the user plantgate: sudo -u plantgate plantgate opcua …",
+    ),
     # --- the record and the alarms -----------------------------------------------------------------------
     "E-SPOOL-NEWER": (
         "存储文件由更新版本的程序写入，未作任何改动。",
