@@ -1,16 +1,26 @@
 """What every driver's source must keep (kit.contract.Source), asked of any of them through a real wire.
 
-A driver's test gives a ``Wire`` with a healthy real peer behind it and a function that makes a source.
+``test_contract.py`` gives a ``Subject`` for every driver: a way to make a source, and a ``Wire`` with a healthy real
+peer behind it whose numbers the suite can choose. ``OF_EVERY_SOURCE`` holds for all of them, ``OF_A_WIRE`` for those
+whose answers are bytes on a wire. A promise that breaks is an AssertionError that says what was seen.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import math
 import random
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import tracemalloc
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -23,17 +33,67 @@ PATIENCE_S = 30.0
 RANDOM_STOPS = 60
 STOP_S = 1.0
 """What the contract promises."""
+GONE_S = 5.0
+"""Sockets and threads that are not gone by then are left behind."""
 
 FAR_END = ("/tests/", "_accept_connection2", "/asyncua/server/", "/pymodbus/")
 """Files whose tasks are the peer's, living in the same loop."""
 
+MACHINE_S = 2.0
+"""What a loaded machine may add to a promised time."""
+MEMORY_GROWTH_BYTES = 32_768
+"""What a driver may keep more after being down for longer: interned numbers, log records, no queue."""
+
 MakeSource = Callable[[Post], Source]
+Meddle = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+"""Takes an answer of the peer and writes to the driver what it likes in its place."""
+
+
+class Line(Protocol):
+    """What lies between a driver and its device."""
+
+    async def mend(self) -> None:
+        """All is well."""
+
+    def hold(self) -> None:
+        """The device is silent from now on."""
+
+    async def cut(self) -> None:
+        """The device is gone."""
+
+
+@dataclass
+class Subject:
+    """One driver as the suite sees it.
+
+    Attributes:
+        make: a source of one device whose points are named by ``numbers``.
+        line: what lies between it and its device; a ``Wire`` for ``OF_A_WIRE``.
+        silent_s: within this time after the device's last answer all its points must be bad.
+        put: every readable point shows this number from now on.
+        truth: what the scan's rows must be while the device shows a number; NaN for a point never readable.
+        restless: the device changes between both numbers as often as it can, until the context ends.
+    """
+
+    make: MakeSource
+    line: Line
+    silent_s: float
+    put: Callable[[float], Awaitable[None]] | None = None
+    truth: Callable[[float], list[float]] | None = None
+    restless: Callable[[float, float], AbstractAsyncContextManager[None]] | None = None
 
 
 class Wire:
-    """A TCP line to a real peer that can be held (bytes stop) or cut (connections die, nothing listens)."""
+    """A TCP line to a real peer that can be held (bytes stop) or cut (connections die, nothing listens).
+
+    Attributes:
+        meddle: what is done to answers; None lets them through.
+        answers: the last answers that were let through, the oldest first.
+    """
 
     def __init__(self, target: int) -> None:
+        self.meddle: Meddle | None = None
+        self.answers: deque[bytes] = deque(maxlen=64)
         self._target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -75,7 +135,7 @@ class Wire:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
             self._writers.add(back)
             try:
-                await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+                await asyncio.gather(self._pump(reader, back), self._answer(there, writer, reader))
             finally:
                 back.transport.abort()
                 self._writers.discard(back)
@@ -89,8 +149,28 @@ class Wire:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(65_536):
-                await self._open.wait()
+                await self._let_through(source)
                 sink.write(data)
+        sink.transport.abort()
+
+    async def _let_through(self, driver: asyncio.StreamReader) -> None:
+        """Wait while held; a driver that closed its connection meanwhile is not waited for."""
+        while not self._open.is_set():
+            if driver._eof or driver.exception() is not None:
+                raise ConnectionResetError
+            await asyncio.sleep(0.01)
+
+    async def _answer(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, driver: asyncio.StreamReader
+    ) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                await self._let_through(driver)
+                if self.meddle is not None:
+                    await self.meddle(data, sink)
+                else:
+                    self.answers.append(data)
+                    sink.write(data)
         sink.transport.abort()
 
 
@@ -152,9 +232,20 @@ def open_sockets() -> set[str]:
 
 async def sockets_gone(before: set[str]) -> None:
     """Wait until no socket is open that was not: the far end in this process needs a moment to see the end."""
-    async with asyncio.timeout(PATIENCE_S):
-        while open_sockets() - before:
-            await asyncio.sleep(0.01)
+    await _gone("sockets", open_sockets, before)
+
+
+def open_threads() -> set[str]:
+    """All but those of the loop's own executor, which belong to the loop."""
+    names = {f"{thread.name} ({thread.ident})" for thread in threading.enumerate()}
+    return {name for name in names if not name.startswith("asyncio_")}
+
+
+async def _gone(what: str, now: Callable[[], set[str]], before: set[str]) -> None:
+    until = time.monotonic() + GONE_S
+    while left := now() - before:
+        assert time.monotonic() < until, f"{what} left behind: {left}"
+        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -168,7 +259,7 @@ async def running(source: Source) -> AsyncIterator[asyncio.Task[None]]:
     finally:
         started = time.monotonic()
         task.cancel()
-        await asyncio.wait({task}, timeout=PATIENCE_S)
+        await asyncio.wait({task}, timeout=5 * STOP_S)
         assert task.cancelled(), f"run() did not end by cancellation: {task}"
         assert time.monotonic() - started < STOP_S, "stopping took longer than promised"
         own = {
@@ -177,7 +268,7 @@ async def running(source: Source) -> AsyncIterator[asyncio.Task[None]]:
         assert not own, f"tasks left behind: {own}"
 
 
-async def stops_in_any_state(make: MakeSource, wire: Wire) -> None:
+async def stops_in_any_state(make: MakeSource, wire: Line) -> None:
     for state in ("open", "held", "cut"):
         for delay_s in (0.0, 0.003, 0.05, 0.3, 0.8):
             await wire.mend()
@@ -185,15 +276,16 @@ async def stops_in_any_state(make: MakeSource, wire: Wire) -> None:
                 wire.hold()
             elif state == "cut":
                 await wire.cut()
-            mine = open_sockets()
+            mine, threads = open_sockets(), open_threads()
             async with running(make(Catch().post)):
                 await asyncio.sleep(delay_s)
             await wire.mend()
+            await _gone("threads", open_threads, threads)
             await wire.cut()
             await sockets_gone(mine)
 
 
-async def stops_at_random_moments(make: MakeSource, wire: Wire) -> None:
+async def stops_at_random_moments(make: MakeSource, wire: Line) -> None:
     """Cancellations that meet an answer, a time-out or a clean-up are where libraries lose them."""
     dice = random.Random(1)
     for _ in range(RANDOM_STOPS):
@@ -208,7 +300,7 @@ async def stops_at_random_moments(make: MakeSource, wire: Wire) -> None:
             await asyncio.sleep(dice.uniform(0, 0.06))
 
 
-async def silence_is_bad_and_passes(make: MakeSource, wire: Wire) -> None:
+async def silence_is_bad_and_passes(make: MakeSource, wire: Line) -> None:
     catch = Catch()
     source = make(catch.post)
     async with running(source):
@@ -228,7 +320,7 @@ async def silence_is_bad_and_passes(make: MakeSource, wire: Wire) -> None:
         assert source.state().connected
 
 
-async def unreachable_from_the_start_is_said(make: MakeSource, wire: Wire) -> None:
+async def unreachable_from_the_start_is_said(make: MakeSource, wire: Line) -> None:
     await wire.cut()
     catch = Catch()
     source = make(catch.post)
@@ -237,3 +329,294 @@ async def unreachable_from_the_start_is_said(make: MakeSource, wire: Wire) -> No
         assert source.state().detail
         await wire.mend()
         await catch.until(any_good)
+
+
+def none_good(scan: Scan) -> bool:
+    return not any_good(scan)
+
+
+class Judge(Catch):
+    """Takes scans and compares every number that may be used with what the device shows or lately showed.
+
+    Attributes:
+        allowed: columns of which each number must come, row by row.
+    """
+
+    def __init__(self, allowed: list[list[float]]) -> None:
+        super().__init__()
+        self.allowed = allowed
+        self.lies: list[str] = []
+
+    def post(self, scan: Scan) -> None:
+        super().post(scan)
+        for row, value in zip(scan.points.tolist(), scan.values.tolist(), strict=True):
+            told = {column[row] for column in self.allowed}
+            if not math.isnan(value) and value not in told:
+                self.lies.append(f"row {row} says {value} where the device shows {told}")
+
+    def check(self) -> None:
+        assert not self.lies, f"a number that the device never showed came out: {self.lies[:3]}"
+
+
+A, B, C = 23.40625, -118.75390625, 4711.6875
+"""Numbers that float32 holds exactly; every mixture of two ones' halves is another one."""
+
+
+async def noise(data: bytes, sink: asyncio.StreamWriter) -> None:
+    sink.write(DICE.randbytes(max(len(data), 20)))
+
+
+async def nothing(data: bytes, sink: asyncio.StreamWriter) -> None:
+    return
+
+
+async def torn_then_silent(data: bytes, sink: asyncio.StreamWriter) -> None:
+    sink.write(data[: DICE.randrange(1, len(data))])
+
+
+async def torn_then_closed(data: bytes, sink: asyncio.StreamWriter) -> None:
+    sink.write(data[: DICE.randrange(1, len(data))])
+    with suppress(OSError):
+        await sink.drain()
+    sink.close()
+
+
+async def backwards(data: bytes, sink: asyncio.StreamWriter) -> None:
+    sink.write(data[::-1])
+
+
+async def overlong(data: bytes, sink: asyncio.StreamWriter) -> None:
+    sink.write(data + DICE.randbytes(300))
+
+
+async def twice(data: bytes, sink: asyncio.StreamWriter) -> None:
+    sink.write(data + data)
+
+
+async def dripping(data: bytes, sink: asyncio.StreamWriter) -> None:
+    for byte in data:
+        sink.write(bytes((byte,)))
+        await asyncio.sleep(0)
+
+
+DICE = random.Random(20_261_122)
+BREAKING: tuple[Meddle, ...] = (noise, nothing, torn_then_silent, torn_then_closed, backwards)
+"""After these no answer can be used: every point must turn bad."""
+CONFUSING: tuple[Meddle, ...] = (overlong, twice, dripping)
+"""With these a right answer is among the bytes, and may be found."""
+
+
+async def silence_is_told_in_time_and_nothing_stale_is_good(subject: Subject) -> None:
+    """From the promised time on no number may be used, however long the device stays silent."""
+    line = subject.line
+    for fall in ("silent", "gone"):
+        catch = Catch()
+        async with running(subject.make(catch.post)):
+            await catch.until(any_good)
+            if fall == "silent":
+                line.hold()
+            else:
+                await line.cut()
+            fell_ns = time.monotonic_ns()
+            lost = await _within(
+                catch, none_good, subject.silent_s + MACHINE_S, f"a {fall} device is not said"
+            )
+            posted = len(catch.scans)
+            await asyncio.sleep(subject.silent_s + 0.5)
+            stale = [scan for scan in catch.scans[posted:] if any_good(scan)]
+            assert not stale, f"a {fall} device's values are good again {_ago(stale, fell_ns)}"
+            assert len(lost.points) == len(set(lost.points.tolist()))
+            await line.mend()
+            await _within(catch, any_good, PATIENCE_S, "it does not recover")
+
+
+def _ago(scans: list[Scan], since_ns: int) -> str:
+    return f"{(scans[0].taken_mono_ns - since_ns) / 1e9:.2f} s after its last answer"
+
+
+async def _within(catch: Catch, wanted: Callable[[Scan], bool], limit_s: float, otherwise: str) -> Scan:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await catch.until(wanted)
+    except TimeoutError:
+        raise AssertionError(f"{otherwise} within {limit_s:g} s") from None
+
+
+async def hostile_answers_give_a_cause_and_never_a_number(subject: Subject) -> None:
+    """Whatever comes in place of an answer: no number that the device did not show, and it recovers by itself."""
+    wire, put, truth = _numbers(subject)
+    await put(A)
+    judge = Judge([truth(A), truth(B)])
+    async with running(subject.make(judge.post)) as task:
+        for meddle in (*BREAKING, *CONFUSING):
+            await put(A)  # a device that tells changes only has something to tell
+            await _within(judge, partial(_shows, truth(A)), PATIENCE_S, f"no number before {meddle.__name__}")
+            wire.meddle = meddle
+            await put(B)
+            if meddle in BREAKING:
+                limit_s = subject.silent_s + MACHINE_S
+                await _within(judge, none_good, limit_s, f"{meddle.__name__} is not said")
+                posted = len(judge.scans)
+                await asyncio.sleep(subject.silent_s / 2)
+                assert not any(map(any_good, judge.scans[posted:])), f"{meddle.__name__} came out good"
+            else:
+                await asyncio.sleep(subject.silent_s / 2)
+            wire.meddle = None
+            assert not task.done()
+        await put(A)
+        await _within(judge, partial(_shows, truth(A)), PATIENCE_S, "at the end it does not recover")
+    judge.check()
+
+
+async def an_old_answer_is_never_taken_for_a_new_one(subject: Subject) -> None:
+    """The wire repeats an answer to an earlier question, as a gateway does that has mixed up its clients."""
+    wire, put, truth = _numbers(subject)
+    await put(A)
+    judge = Judge([truth(A), truth(B)])
+    async with running(subject.make(judge.post)):
+        await _within(judge, partial(_shows, truth(A)), PATIENCE_S, "the first number is not seen")
+        old = wire.answers[-1]
+        await put(B)
+        await _within(judge, partial(_shows, truth(B)), PATIENCE_S, "the second number is not seen")
+        judge.allowed = [truth(B), truth(C)]
+
+        async def replay(data: bytes, sink: asyncio.StreamWriter) -> None:
+            sink.write(old)
+
+        async def replay_before(data: bytes, sink: asyncio.StreamWriter) -> None:
+            sink.write(old + data)
+
+        for meddle, number in ((replay, C), (replay_before, B)):
+            wire.meddle = meddle
+            await asyncio.sleep(subject.silent_s)
+            wire.meddle = None
+            await put(number)
+            shows = partial(_shows, truth(number))
+            await _within(judge, shows, PATIENCE_S, f"after {meddle.__name__} it does not recover")
+    judge.check()
+
+
+def _numbers(
+    subject: Subject,
+) -> tuple[Wire, Callable[[float], Awaitable[None]], Callable[[float], list[float]]]:
+    assert isinstance(subject.line, Wire)
+    assert subject.put is not None
+    assert subject.truth is not None
+    return subject.line, subject.put, subject.truth
+
+
+def _shows(column: list[float], scan: Scan) -> bool:
+    return any(
+        value == column[row] for row, value in zip(scan.points.tolist(), scan.values.tolist(), strict=True)
+    )
+
+
+async def a_value_is_never_torn(subject: Subject) -> None:
+    """A number of several registers comes from one answer, whole, while the device changes it all the time."""
+    assert subject.truth is not None
+    assert subject.restless is not None
+    judge = Judge([subject.truth(A), subject.truth(B)])
+    async with subject.restless(A, B), running(subject.make(judge.post)):
+        for _ in range(10):
+            await _within(judge, any_good, PATIENCE_S, "nothing is read")
+    judge.check()
+
+
+async def nan_is_never_good(subject: Subject) -> None:
+    _, put, truth = _numbers(subject)
+    catch = Catch()
+    readable = [row for row, value in enumerate(truth(A)) if not math.isnan(value)]
+
+    def says_bad(scan: Scan) -> bool:
+        return bool(is_bad(scan.quality[np.isin(scan.points, readable)]).any())
+
+    async with running(subject.make(catch.post)):
+        for number in (math.nan, math.inf, -math.inf):
+            await put(A)
+            await _within(catch, partial(_shows, truth(A)), PATIENCE_S, "the number is not seen")
+            await put(number)
+            await _within(catch, says_bad, PATIENCE_S, f"{number} is not said")
+    for scan in catch.scans:
+        assert np.isfinite(scan.values[is_good(scan.quality)]).all()
+
+
+async def down_for_long_nothing_grows(subject: Subject) -> None:
+    """Sockets, threads, tasks, scans and memory stay bounded while the device is silent or gone."""
+    line = subject.line
+    for fall in ("gone", "silent"):
+        await line.mend()
+        posted = 0
+        first = asyncio.Event()
+
+        def post(scan: Scan, first: asyncio.Event = first) -> None:
+            nonlocal posted
+            posted += 1
+            if any_good(scan):
+                first.set()
+
+        async with running(subject.make(post)):
+            async with asyncio.timeout(PATIENCE_S):
+                await first.wait()
+            if fall == "silent":
+                line.hold()
+            else:
+                await line.cut()
+            await asyncio.sleep(subject.silent_s + 1)  # by now it is in the state in which it will stay
+            posted = 0
+            before = (len(open_sockets()), len(open_threads()), len(asyncio.all_tasks()))
+            grown = await _grown(2.0)
+            after = (len(open_sockets()), len(open_threads()), len(asyncio.all_tasks()))
+            assert grown < MEMORY_GROWTH_BYTES, f"{grown} bytes more after 2 s without a {fall} device"
+            # a connection under way has a socket here, one at the wire and one to the peer, and their tasks
+            assert all(now <= then + 6 for then, now in zip(before, after, strict=True)), (before, after)
+            assert posted <= 2.0 / SHORTEST_PERIOD_S + 2, f"{posted} scans in 2 s without a {fall} device"
+            await line.mend()
+
+
+SHORTEST_PERIOD_S = 0.05
+"""No subject polls faster."""
+
+
+async def _grown(duration_s: float) -> int:
+    """Bytes that the drivers' own lines hold more after this time."""
+    mine = [
+        tracemalloc.Filter(True, f"*/{folder}/*") for folder in ("drivers", "drivers/kit", "drivers/wire")
+    ]
+    tracemalloc.start()
+    try:
+        await asyncio.sleep(duration_s / 2)
+        gc.collect()
+        before = tracemalloc.take_snapshot().filter_traces(mine)
+        await asyncio.sleep(duration_s / 2)
+        gc.collect()
+        after = tracemalloc.take_snapshot().filter_traces(mine)
+    finally:
+        tracemalloc.stop()
+    return sum(change.size_diff for change in after.compare_to(before, "filename"))
+
+
+Promise = Callable[[Subject], Awaitable[None]]
+
+
+def _of(promise: Callable[[MakeSource, Line], Awaitable[None]]) -> Promise:
+    async def asked(subject: Subject) -> None:
+        await promise(subject.make, subject.line)
+
+    asked.__name__ = promise.__name__
+    return asked
+
+
+OF_EVERY_SOURCE: tuple[Promise, ...] = (
+    _of(stops_in_any_state),
+    _of(stops_at_random_moments),
+    _of(silence_is_bad_and_passes),
+    _of(unreachable_from_the_start_is_said),
+    silence_is_told_in_time_and_nothing_stale_is_good,
+    down_for_long_nothing_grows,
+)
+OF_A_WIRE: tuple[Promise, ...] = (
+    hostile_answers_give_a_cause_and_never_a_number,
+    an_old_answer_is_never_taken_for_a_new_one,
+    a_value_is_never_torn,
+    nan_is_never_good,
+)
