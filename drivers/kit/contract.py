@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from drivers.kit.scan import Picture, Scan
+from drivers.kit.shots import Shots
 
 Post: TypeAlias = Callable[[Scan], None]
 """Takes a scan on the loop's thread; never blocks, never raises."""
@@ -75,7 +76,17 @@ class Source(Protocol):
 
 
 class Camera(Protocol):
-    """A camera asked for pictures."""
+    """A camera asked for pictures; when, is its caller's affair, and ``shots`` says what its user wants."""
+
+    @property
+    def shots(self) -> Shots:
+        """When pictures are wanted."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What ``status`` says beside its being well: one English sentence, "" for nothing."""
+        ...
 
     async def capture(self) -> Picture:
         """One picture, bounded in size and time.

@@ -74,7 +74,8 @@ def test_a_picture_given_up_for_the_quota_is_on_record(tmp_path):
 
 
 def test_wishes_are_bounded():
-    watcher = Watcher(CameraConfig("cam", "camera", None), None, None, None, None)
-    for _ in range(MAX_WISHES + 3):
-        watcher.wish(Capture("cam", "x"))
-    assert watcher.dropped == 3
+    one = camera.connect("cam", camera.Options("http://127.0.0.1/"))
+    watcher = Watcher(CameraConfig("cam", "camera", None), one, None, None, None)
+    for number in range(MAX_WISHES + 3):
+        watcher.wish(Capture("cam", f"LT-{number}"))
+    assert watcher.dropped == watcher.state()["missed"] == 3
