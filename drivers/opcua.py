@@ -1,15 +1,26 @@
-"""Subscribes to OPC UA servers and posts what changes as columns. Owns the session and its life; writes nothing.
+"""Follows OPC UA servers and posts what changes as columns. Owns the session and its life; writes nothing.
 
-Secure only: Basic256Sha256, SignAndEncrypt, and the server's certificate must be one of the trusted files,
-byte for byte, and in date. There is no way to go on without that (OPC 10000-4 sections 5.5 and 6.1.3).
+Fails closed: the server's certificate must be one of the trusted files, byte for byte, and in date; an unknown one
+is kept in the rejected folder for a person to judge (OPC 10000-4 sections 5.5 and 6.1.3). Without encryption only
+by an explicit ``insecure = true``, which stays a warning for as long as it stands.
 
 Read-only by construction: every request of every client made here passes ``_Wire._send_request``, which
 lets the services of ``READING_SERVICES`` through and no other, before anything is encoded.
 
-asyncua gives protocol, encryption and services. Its supervisor, publish loop and reconnect are not used:
-the loop that publishes here is the one that posts, measures silence and falls, and a client is used once.
+asyncua gives protocol, encryption and services. Its supervisor, publish loop, reconnect and decoding of values are
+not used: the loop that publishes here is the one that posts, measures silence and falls, a client is used once, and
+``kit.ua_answer`` makes columns of the bytes.
 
-Longer than 400 lines, because a driver is one file: options, security, and the life of one session.
+For technicians, without a running gateway:
+    async offered(options) -> list[Offer]            what the server shows; an unknown certificate joins ``rejected``
+    async browse(options, root="", depth=2) -> list[BrowseRow]
+    stored_certificates(options) -> list[Stored]     own, trusted, rejected
+    own_certificate(options) -> Stored               made if there is none yet; raises DistrustError, OSError
+    trust(options, fingerprint) -> Stored            rejected -> trusted; raises DistrustError, OSError
+``offered`` and ``browse`` raise SourceError, ``browse`` PointError for a root that is no node.
+
+Longer than 400 lines, because a driver is one file and asyncua is imported in no other: options, security, browsing,
+and the life of one session. What could be decided without asyncua is in the kit.
 """
 
 from __future__ import annotations
@@ -17,13 +28,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-import math
 import random
-import re
+import socket
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -33,47 +43,105 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol
 from asyncua.client.ua_session import UaSession
-from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from asyncua.common.utils import Buffer
+from asyncua.crypto.security_policies import (
+    SecurityPolicyAes128Sha256RsaOaep,
+    SecurityPolicyAes256Sha256RsaPss,
+    SecurityPolicyBasic256Sha256,
+    SecurityPolicyNone,
+)
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
-from drivers.kit.certificates import DistrustError, application_uri, certificate, in_date, trusted
+from drivers.kit import news, pace, status_code, ua_address
+from drivers.kit.certificates import DistrustError, Facts, application_uri, certificate, in_date, trusted
 from drivers.kit.contract import Post, SourceState
+from drivers.kit.data_value import DataValues
 from drivers.kit.decode import Scaling, scaling
-from drivers.kit.errors import PointError, SourceError, WriteRefusedError
+from drivers.kit.errors import SourceError, WriteRefusedError
 from drivers.kit.options import refuse, within
 from drivers.kit.quality import Cause, Status, bad
-from drivers.kit.scan import Device, Point, Scan, missed
-from drivers.kit.status_code import quality_of
+from drivers.kit.scan import Device, Exact, Point, Scan, missed
+from drivers.kit.ua_answer import FaultError, Published, history_answer, publish_answer, read_answer
+from drivers.wire import certificate_files
+from drivers.wire.certificate_files import Stored
 
 DEFAULT_PORT: Final = 4840
+FOLDER: Final = Path("/var/lib/plantgate/opcua")
+"""Where certificates are kept if nothing else is said; it outlives a reinstallation."""
+ABSENT_MAX_S: Final = 0.5
+"""While nobody listens, the next try comes after at most this: it costs nothing, and the first value is near."""
 BACKOFF_FIRST_S: Final = 0.25
 BACKOFF_MAX_S: Final = 5.0
-"""The wait before a new session is drawn from 0 to a bound that doubles between these two."""
+"""Once a server answers, the wait before a new session is drawn from 0 to a bound that doubles between these two."""
+REFUSED_FIRST_S: Final = 1.0
+REFUSED_MAX_S: Final = 30.0
+"""The same where a person must do something: a wrong password asked too often locks an account."""
+CONNECT_MAX_S: Final = 2.0
+"""A box that is switched off answers no SYN; waiting longer only delays the next one."""
 KEEP_ALIVE_S: Final = 1.0
 """How often a server without news is asked to say that it lives."""
 KEEP_ALIVE_MAX_S: Final = 10.0
-"""Where the server insists on more, its clock is subscribed, too, so that silence is still noticed."""
+"""Where the server insists on more, silence is measured by its clock, which is subscribed, too."""
+CLOCK_SAMPLING_MS: Final = 1000.0
 GRACE_S: Final = 1.0
 """Silence is two keep-alives and this."""
 SUBSCRIPTION_LIFE_S: Final = 30.0
 """A server drops our subscription after this long without us."""
 SESSION_MS: Final = 60_000
 """A server drops our session after this long without us."""
+CHANNEL_MS: Final = 3_600_000
+"""The channel's keys are asked to last so long, and renewed at three quarters of what the server grants."""
 CLOSE_S: Final = 0.4
 """A polite farewell may take this long; stopping must stay within a second."""
 ITEMS_PER_CALL: Final = 500
-"""Nodes in one request; servers limit it (MaxNodesPerRead, MaxMonitoredItemsPerCall)."""
+"""Nodes in one request, where the server names no smaller limit (MaxNodesPerRead, MaxMonitoredItemsPerCall, …)."""
 REFUSED_RETRY_S: Final = 60.0
 """Nodes the server refused are asked for again after this time."""
+NAMED_REFUSED: Final = 5
+"""So many refused nodes are named; the rest is a number."""
+HISTORY_MAX_S: Final = 86_400.0
+"""Of a longer outage the last day is read."""
+HISTORY_MAX_VALUES: Final = 500_000
+"""Of one outage at most so many values are read from the server's history."""
+HISTORY_NODES: Final = 100
+HISTORY_VALUES: Final = 100
+"""Nodes in one history request, and values of each in one answer; so that live values never wait long."""
+HISTORY_PAUSE_S: Final = 0.1
+"""Between two such requests."""
+MAX_CHUNK_BYTES: Final = 1 << 20
+MAX_MESSAGE_BYTES: Final = 32 << 20
+"""A server that sends longer ones is cut off; asyncua alone would keep everything that comes."""
+NO_PLANT: Final = (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations)
+"""What every server has in its Objects folder; left out unless asked for."""
+MAX_BROWSED: Final = 20_000
+"""Rows of one browse."""
 TYPES: Final = frozenset(
-    ("bit", "bool", "boolean", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+    (
+        *("bit", "bool", "boolean", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+        *("float32", "float64", "string"),
+    )
 )
 """What a point may be called; the server itself says how its bytes are read, so any number may be any of them."""
-CERTIFICATE_SUFFIXES: Final = frozenset({".pem", ".der", ".crt", ".cer"})
+POLICIES: Final[dict[str, Any]] = {
+    "Basic256Sha256": SecurityPolicyBasic256Sha256,
+    "Aes128Sha256RsaOaep": SecurityPolicyAes128Sha256RsaOaep,
+    "Aes256Sha256RsaPss": SecurityPolicyAes256Sha256RsaPss,
+}
+"""Older ones are broken or withdrawn (OPC 10000-7) and not offered."""
+SECURITY_MODES: Final = {
+    "Sign": ua.MessageSecurityMode.Sign,
+    "SignAndEncrypt": ua.MessageSecurityMode.SignAndEncrypt,
+}
+IDENTITIES: Final = {
+    "anonymous": ua.UserTokenType.Anonymous,
+    "password": ua.UserTokenType.UserName,
+    "certificate": ua.UserTokenType.Certificate,
+}
+MODES: Final = ("subscribe", "poll")
 
 READING_SERVICES: Final = frozenset(
     getattr(ObjectIds, f"{name}Request_Encoding_DefaultBinary")
@@ -81,35 +149,50 @@ READING_SERVICES: Final = frozenset(
         "OpenSecureChannel",
         "CloseSecureChannel",
         "GetEndpoints",
-        "FindServers",
         "CreateSession",
         "ActivateSession",
         "CloseSession",
         "Browse",
         "BrowseNext",
-        "TranslateBrowsePathsToNodeIds",
-        "RegisterNodes",
-        "UnregisterNodes",
         "Read",
+        "HistoryRead",
         "CreateSubscription",
-        "ModifySubscription",
-        "SetPublishingMode",
-        "DeleteSubscriptions",
         "CreateMonitoredItems",
-        "ModifyMonitoredItems",
-        "DeleteMonitoredItems",
         "Publish",
-        "Republish",
     )
 )
-"""Type identifiers of the requests that may leave this house."""
+"""Type identifiers of the requests that may leave this house: those it needs."""
 
-_SECURITY_WORDS: Final = ("BadCertificate", "BadSecurity", "BadIdentity", "BadUserAccess", "BadNonce")
-_ADDRESS: Final = re.compile(r"(?:ns=(\d{1,5});|nsu=([^;]+);)?([isgb])=(.+)")
+_SECURITY_WORDS: Final = ("BadCertificate", "BadSecurity", "BadIdentity", "BadUser", "BadNonce")
+_NO_HISTORY: Final = frozenset(
+    {
+        StatusCodes.BadHistoryOperationUnsupported,
+        StatusCodes.BadHistoryOperationInvalid,
+        StatusCodes.BadServiceUnsupported,
+        StatusCodes.BadNotSupported,
+        StatusCodes.BadNotReadable,
+        StatusCodes.BadUserAccessDenied,
+        StatusCodes.BadNodeIdUnknown,
+    }
+)
+"""A node or server that says so is not asked again."""
+_NO_DEADBAND: Final = frozenset(
+    {
+        StatusCodes.BadMonitoredItemFilterUnsupported,
+        StatusCodes.BadMonitoredItemFilterInvalid,
+        StatusCodes.BadFilterNotAllowed,
+        StatusCodes.BadDeadbandFilterInvalid,
+    }
+)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND: Final = dt.timedelta(microseconds=1)
+_MODBUS_ONLY: Final = (
+    *("bit", "length", "fault_values", "status_point", "status_bits"),
+    *("heartbeat_point", "heartbeat_s", "decimals_point"),
+)
+"""Columns that speak of registers: an OPC UA server says by its status what they say there."""
 
 log = logging.getLogger(__name__)
+logging.getLogger("asyncua").setLevel(logging.WARNING)  # its debug lines would show passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,40 +201,68 @@ class Options:
 
     Attributes:
         url: ``opc.tcp://host:port/path`` of the server.
-        certificate: the gateway's own certificate, PEM or DER.
-        private_key: its key, PEM or DER.
-        trusted: the server's certificate, or a folder of trusted ones.
+        security_policy: a key of ``POLICIES``.
+        security_mode: ``SignAndEncrypt`` or ``Sign``.
+        insecure: no security at all instead of these two; a standing alarm.
+        certificate: the gateway's own certificate, PEM or DER; None is ``FOLDER/own.der``, made if missing.
+        private_key: its key, PEM or DER; None is ``FOLDER/own.key``.
+        trusted: the server's certificate, or a folder of trusted ones; None is ``FOLDER/trusted``.
+        rejected: folder for certificates nobody trusts yet; None is ``FOLDER/rejected``.
         application_uri: as in the own certificate; "" takes it from there.
-        sampling_ms: how often the server looks at a node.
+        identity: ``anonymous``, ``password`` or ``certificate``.
+        username: for ``identity = "password"``.
+        password_file: its password, 0600 or a systemd credential.
+        user_certificate: for ``identity = "certificate"``, PEM or DER.
+        user_key: its key.
+        mode: ``subscribe``, or ``poll`` for servers without subscriptions.
+        sampling_ms: how often the server looks at a node whose point has no ``period_s``.
         publishing_ms: how often it tells us what changed.
+        queue_size: values of one node it keeps between two publishes.
+        history: read from the server's history what was missed while the line was down.
         timeout_s: how long an answer may take.
     """
 
     url: str
-    certificate: Path
-    private_key: Path
-    trusted: Path
+    security_policy: str = "Basic256Sha256"
+    security_mode: str = "SignAndEncrypt"
+    insecure: bool = False
+    certificate: Path | None = None
+    private_key: Path | None = None
+    trusted: Path | None = None
+    rejected: Path | None = None
     application_uri: str = ""
+    identity: str = "anonymous"
+    username: str = ""
+    password_file: Path | None = None
+    user_certificate: Path | None = None
+    user_key: Path | None = None
+    mode: str = "subscribe"
     sampling_ms: float = 1000.0
     publishing_ms: float = 500.0
+    queue_size: int = 10
+    history: bool = True
     timeout_s: float = 4.0
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            right = parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            right = False
-        if not right:
-            refuse(
-                "url",
-                f"“{self.url}”不是 OPC UA 服务器地址。",
-                f'"{self.url}" is not the address of an OPC UA server.',
-                f" opc.tcp://主机:{DEFAULT_PORT}",
-                f"opc.tcp://host:{DEFAULT_PORT}",
-            )
+        _check_url(self.url)
+        _one_of("security_policy", self.security_policy, POLICIES)
+        _one_of("security_mode", self.security_mode, SECURITY_MODES)
+        _one_of("identity", self.identity, IDENTITIES)
+        _one_of("mode", self.mode, MODES)
+        if self.identity == "password" and not self.username:
+            refuse("username", "没有用户名。", "There is no user name.", "用户名", "the user name")
+        if self.identity == "password" and self.password_file is None:
+            zh, en = "有用户名却没有密码文件。", "There is a user name but no password file."
+            refuse("password_file", zh, en, "密码文件的路径", "the path of a password file")
+        if self.identity == "certificate" and (self.user_certificate is None or self.user_key is None):
+            zh, en = "用户证书和密钥要一起写。", "A user certificate and its key go together."
+            refuse("user_certificate", zh, en, "两个文件的路径", "the paths of both files")
+        if self.identity == "anonymous" and self.username:
+            zh, en = "有用户名,身份却是匿名。", "There is a user name, but the identity is anonymous."
+            refuse("identity", zh, en, ' identity = "password"', 'identity = "password"')
         within("sampling_ms", self.sampling_ms, 0, 3_600_000)
         within("publishing_ms", self.publishing_ms, 50, 60_000)
+        within("queue_size", self.queue_size, 1, 1000)
         within("timeout_s", self.timeout_s, 0.1, 60)
 
     @property
@@ -161,57 +272,73 @@ class Options:
         port = "" if parts.port else f":{DEFAULT_PORT}"
         return parts._replace(netloc=parts.netloc + port).geturl()
 
+    @property
+    def own_files(self) -> tuple[Path, Path]:
+        """Own certificate and key."""
+        return self.certificate or FOLDER / "own.der", self.private_key or FOLDER / "own.key"
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """An address as written; which index its namespace has is known only once connected."""
+    @property
+    def trusted_place(self) -> Path:
+        """File or folder."""
+        return self.trusted or FOLDER / "trusted"
 
-    uri: str | None
-    index: int
-    identifier: str
-
-    def resolve(self, namespaces: Sequence[str]) -> ua.NodeId | None:
-        """The node on this server, None if it does not know the namespace."""
-        index = self.index
-        if self.uri is not None:
-            if self.uri not in namespaces:
-                return None
-            index = namespaces.index(self.uri)
-        return ua.NodeId.from_string(f"ns={index};{self.identifier}")
+    @property
+    def rejected_folder(self) -> Path:
+        """Where unknown certificates are kept."""
+        return self.rejected or FOLDER / "rejected"
 
 
-def _parse(address: str) -> _Node:
+def _check_url(url: str) -> None:
     try:
-        if match := _ADDRESS.fullmatch(address.strip()):
-            node = _Node(match[2], int(match[1] or 0), f"{match[3]}={match[4]}")
-            node.resolve((match[2],) if match[2] else ())
-            return node
-    except (ValueError, TypeError, UaError):
-        pass  # said below, in both languages
-    raise PointError(
-        "address",
-        {"zh": f"“{address}”不是 OPC UA 节点。", "en": f'"{address}" is not an OPC UA node.'},
-        {
-            "zh": "请写 nsu=命名空间URI;s=名称(推荐)或 ns=2;s=名称。",
-            "en": "Write nsu=namespace URI;s=name (better) or ns=2;s=name.",
-        },
-    )
+        parts = urlsplit(url)
+        right = parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
+        refuse(
+            "url",
+            f"“{url}”不是 OPC UA 服务器地址。",
+            f'"{url}" is not the address of an OPC UA server.',
+            f" opc.tcp://主机:{DEFAULT_PORT}",
+            f"opc.tcp://host:{DEFAULT_PORT}",
+        )
+    if "@" in parts.netloc:
+        zh, en = "网址中不能写用户名和密码。", "An address holds no user name and password."
+        refuse("url", zh, en, "到 username 和 password_file 中", "them as username and password_file")
 
 
-def check_point(point: Point, options: Options) -> None:  # noqa: ARG001 - every driver's signature
+def _one_of(key: str, value: str, known: Sequence[str] | dict[str, Any]) -> None:
+    if value not in known:
+        words = ", ".join(known)
+        zh, en = f"“{value}”不可用。", f'"{value}" cannot be used.'
+        refuse(key, zh, en, f" {words} 之一", f"one of {words}")
+
+
+def check_point(point: Point, options: Options) -> None:
     """May this point stand in the point table?
 
     Raises:
         PointError: it cannot be read as written.
     """
-    _parse(point.address)
+    ua_address.parse(point.address)
     scaling(point.scale, point.offset)
     if point.type not in TYPES:
         known = ", ".join(sorted(TYPES))
         zh, en = f"不认识数据类型“{point.type}”。", f'The type "{point.type}" is not known.'
         refuse("type", zh, en, f"空,或 {known}", f"nothing, or one of {known}")
-    if point.bit is not None:
-        refuse("bit", "OPC UA 的点没有位号。", "An OPC UA point has no bit number.", "空", "nothing")
+    if point.type == "string" and (point.scale, point.offset) != (1, 0):
+        refuse("scale", "文本不能换算。", "A text cannot be scaled.", "空", "nothing")
+    for column in _MODBUS_ONLY:
+        if getattr(point, column) not in (None, ""):
+            zh, en = "OPC UA 的点没有这一项。", "An OPC UA point has nothing of the kind."
+            refuse(column, zh, en, "空", "nothing")
+    if point.frozen_s is not None and options.mode != "poll":
+        zh = "订阅的值只在变化时发送,不能判断是否冻结。"
+        en = "A subscribed value is sent only when it changes, so nothing says whether it is frozen."
+        refuse("frozen_s", zh, en, '空,或设 mode = "poll"', 'nothing, or mode = "poll" for the device')
+    if not point.sample_deadband >= 0:
+        zh, en = "死区不能是负数。", "A deadband is not negative."
+        refuse("sample_deadband", zh, en, " 0 或正数", "0 or a positive number")
 
 
 def connect(device: Device, options: Options, post: Post) -> OpcUaSource:
@@ -221,6 +348,218 @@ def connect(device: Device, options: Options, post: Post) -> OpcUaSource:
         PointError: a point cannot be read as written.
     """
     return OpcUaSource(device, options, post)
+
+
+# --- for technicians ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An endpoint of a server.
+
+    Attributes:
+        url: where the server says it is.
+        security_policy: a key of ``POLICIES``, ``None``, or the URI's last part of one that is not used here.
+        security_mode: ``None``, ``Sign`` or ``SignAndEncrypt``.
+        identities: keys of ``IDENTITIES`` whom it lets in.
+        usable: could it be used with the right options?
+        facts: of the certificate it shows; None where it shows none.
+        trusted: is that certificate trusted, and in date?
+        reason: why not, "" if it is.
+    """
+
+    url: str
+    security_policy: str
+    security_mode: str
+    identities: tuple[str, ...]
+    usable: bool
+    facts: Facts | None
+    trusted: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrowseRow:
+    """A node.
+
+    Attributes:
+        node: as the point table's ``address`` wants it, with ``nsu=`` outside of namespace 0.
+        depth: 1 for the children of the root.
+        name: as the server displays it.
+        kind: ``object`` or ``variable``.
+        type: of a variable's value, e.g. ``Double``, with ``[]`` for an array; "" where there is none.
+        value: as read, arrays as text; None where there is none.
+        status: "Good", or the status's name; "" of an object.
+    """
+
+    node: str
+    depth: int
+    name: str
+    kind: str
+    type: str
+    value: bool | int | float | str | None
+    status: str
+
+
+def own_certificate(options: Options) -> Stored:
+    """The gateway's own certificate; made if neither it nor its key exists yet, never replaced.
+
+    Raises:
+        DistrustError: what is there cannot be used.
+        OSError: a file cannot be read or written.
+    """
+    return certificate_files.own_certificate(*options.own_files, options.application_uri)
+
+
+def stored_certificates(options: Options) -> list[Stored]:
+    """What lies in the places these options name."""
+    return [
+        *certificate_files.stored("own", options.own_files[0]),
+        *certificate_files.stored("trusted", options.trusted_place),
+        *certificate_files.stored("rejected", options.rejected_folder),
+    ]
+
+
+def trust(options: Options, fingerprint: str) -> Stored:
+    """Move a rejected certificate, named by (the beginning of) its fingerprint, to the trusted ones.
+
+    Raises:
+        DistrustError: no or several certificates have it, or it is out of date.
+        OSError: it cannot be moved.
+    """
+    return certificate_files.trust(fingerprint, options.rejected_folder, options.trusted_place)
+
+
+async def offered(options: Options) -> list[Offer]:
+    """What a server offers, and which certificates it shows; unknown ones join the rejected folder.
+
+    Raises:
+        SourceError: it cannot be reached, or a file or folder stands in the way.
+    """
+    link = _Link(options)
+    return [link.judged(endpoint) for endpoint in await link.endpoints()]
+
+
+async def browse(options: Options, root: str = "", depth: int = 2) -> list[BrowseRow]:
+    """Objects and variables below a node, parents before children, with values; at most ``MAX_BROWSED``.
+
+    Args:
+        options: as for reading.
+        root: address of a node; "" is the Objects folder, without what every server has in it.
+        depth: levels below it.
+
+    Raises:
+        SourceError: the server cannot be reached or trusted, or does not know the root.
+        PointError: the root is no address.
+    """
+    start = ua_address.parse(root or f"i={ObjectIds.ObjectsFolder}")
+    async with _Link(options).opened() as client:
+        about = await _about(client, options.endpoint)
+        node = start.on(about.namespaces)
+        if node is None:
+            raise SourceError(Cause.REFUSED, f"{options.endpoint}: the server does not know {start.uri}")
+        with _translated(options.endpoint):
+            return await _Browse(client.uaclient.session, about, bool(root)).below(node, depth)
+
+
+class _Browse:
+    """One walk through a server's address space."""
+
+    def __init__(self, session: _Session, about: _About, with_server: bool) -> None:
+        self._session = session
+        self._about = about
+        self._seen = set() if with_server else {ua.NodeId.from_string(f"i={number}") for number in NO_PLANT}
+        self._rows: list[tuple[int, ua.ReferenceDescription]] = []
+
+    async def below(self, root: str, depth: int) -> list[BrowseRow]:
+        """Level by level, then sorted so that children follow their parents."""
+        start = ua.NodeId.from_string(root)
+        self._seen.add(start)
+        tree: dict[ua.NodeId, list[tuple[int, ua.ReferenceDescription]]] = {}
+        level = [start]
+        for deep in range(1, depth + 1):
+            children = await self._children(level, strict=deep == 1)
+            for parent, found in zip(level, children, strict=True):
+                tree[parent] = [(deep, one) for one in found]
+            level = [one.NodeId for found in children for one in found]
+            if not level:
+                break
+        pending = list(reversed(tree.get(start, ())))
+        while pending:
+            self._rows.append(pending.pop())
+            pending.extend(reversed(tree.get(self._rows[-1][1].NodeId, ())))
+        return await self._told()
+
+    async def _children(
+        self, parents: list[ua.NodeId], *, strict: bool
+    ) -> list[list[ua.ReferenceDescription]]:
+        """New nodes below each of these."""
+        found: list[list[ua.ReferenceDescription]] = []
+        for page in _pages(parents, self._about.browse):
+            parameters = ua.BrowseParameters()
+            parameters.NodesToBrowse = [_hierarchy(node) for node in page]
+            for result in await self._session.browse(parameters):
+                if strict:
+                    result.StatusCode.check()
+                here = [one for one in result.References or () if self._is_new(one)]
+                while result.ContinuationPoint and len(self._seen) < MAX_BROWSED:
+                    more = ua.BrowseNextParameters()
+                    more.ContinuationPoints = [result.ContinuationPoint]
+                    (result,) = await self._session.browse_next(more)  # noqa: PLW2901 - the rest of it
+                    here += [one for one in result.References or () if self._is_new(one)]
+                found.append(here)
+        return found
+
+    def _is_new(self, one: ua.ReferenceDescription) -> bool:
+        node = one.NodeId
+        node = one.NodeId = ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
+        if node in self._seen or len(self._seen) >= MAX_BROWSED:
+            return False
+        self._seen.add(node)
+        return True
+
+    async def _told(self) -> list[BrowseRow]:
+        variables = [one.NodeId for _, one in self._rows if one.NodeClass == ua.NodeClass.Variable]
+        values: dict[ua.NodeId, ua.DataValue] = {}
+        for page in _pages(variables, self._about.read):
+            answers = await self._session.read_attributes(page, AttributeIds.Value)
+            values.update(zip(page, answers, strict=True))
+        return [self._row(depth, one, values.get(one.NodeId)) for depth, one in self._rows]
+
+    def _row(self, depth: int, one: ua.ReferenceDescription, value: ua.DataValue | None) -> BrowseRow:
+        node = ua_address.with_uri(one.NodeId.to_string(), self._about.namespaces)
+        name = one.DisplayName.Text or one.BrowseName.Name or ""
+        if value is None:
+            return BrowseRow(node, depth, name, "object", "", None, "")
+        variant = value.Value
+        kind, plain = "", None
+        if variant is not None and variant.Value is not None:
+            many = isinstance(variant.Value, (list, tuple))
+            kind = getattr(variant.VariantType, "name", "Custom") + ("[]" if many else "")
+            plain = (
+                variant.Value if isinstance(variant.Value, (bool, int, float, str)) else str(variant.Value)
+            )
+        status = value.StatusCode.name if value.StatusCode is not None else "Good"
+        return BrowseRow(node, depth, name, "variable", kind, plain, status)
+
+
+def _hierarchy(node: ua.NodeId) -> ua.BrowseDescription:
+    """Its children, objects and variables only."""
+    wanted = ua.BrowseDescription()
+    wanted.NodeId = node
+    wanted.BrowseDirection = ua.BrowseDirection.Forward
+    wanted.ReferenceTypeId = ua.NodeId.from_string(f"i={ObjectIds.HierarchicalReferences}")
+    wanted.IncludeSubtypes = True
+    wanted.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
+    wanted.ResultMask = ua.BrowseResultMask.All
+    return wanted
+
+
+# --- one connection -------------------------------------------------------------------------------------------
+
+
+class _AbsentError(SourceError):
+    """Nobody listens there."""
 
 
 class _Wire(UASocketProtocol):
@@ -235,6 +574,14 @@ class _Wire(UASocketProtocol):
         super().connection_lost(exc)
         self.gone.set()
 
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop; what grows beyond all bounds is cut off."""
+        super().data_received(data)
+        unfinished = len(self.receive_buffer) if self.receive_buffer else 0
+        whole = self._connection._incoming_size  # noqa: SLF001 - asyncua lets the server set its limits
+        if (unfinished > MAX_CHUNK_BYTES or whole > MAX_MESSAGE_BYTES) and self.transport is not None:
+            self.transport.abort()
+
     def _send_request(
         self, request: Any, timeout: float = 1, message_type: Any = ua.MessageType.SecureMessage
     ) -> asyncio.Future[Any]:
@@ -243,8 +590,12 @@ class _Wire(UASocketProtocol):
             raise WriteRefusedError(f"{type(request).__name__} is not a reading service")
         return super()._send_request(request, timeout, message_type)
 
+    def ask(self, request: Any, timeout_s: float = 0.0) -> asyncio.Future[Buffer]:
+        """Send a request; its answer comes undecoded."""
+        return self._send_request(request, timeout_s)
 
-class _OwnLoop(UaSession):
+
+class _Session(UaSession):
     """A session whose publish loop is the source's own."""
 
     def ensure_publish_loop(self) -> None:
@@ -254,9 +605,11 @@ class _OwnLoop(UaSession):
 class _Transport(UaClient):
     """asyncua's client, made of the two classes above."""
 
+    session: _Session
+
     def __init__(self, timeout_s: float) -> None:
         super().__init__(timeout_s)
-        self.session = _OwnLoop(self)
+        self.session = _Session(self)
         self.wire: _Wire | None = None
 
     def _make_protocol(self) -> _Wire:
@@ -269,12 +622,27 @@ class _Transport(UaClient):
         """As asyncua's, but without its ``asyncio.wait_for``, which on 3.11 can forget a cancellation."""
         self._set_state(UaClientState.CONNECTING)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(min(self._timeout, CONNECT_MAX_S)):
                 await asyncio.get_running_loop().create_connection(self._make_protocol, host, port)
         except BaseException:
             self._set_state(UaClientState.DISCONNECTED)
             raise
         self._set_state(UaClientState.SOCKET_OPEN)
+
+    def ask(self, request: Any, timeout_s: float = 0.0) -> asyncio.Future[Buffer]:
+        """Send a request; its answer comes undecoded."""
+        if self.wire is None:
+            raise ConnectionError("not connected")
+        return self.wire.ask(request, timeout_s)
+
+    async def answer(self, request: Any) -> bytes:
+        """Send a request and wait for its answer, undecoded."""
+        future = self.ask(request, self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return _content(await future)
+        finally:
+            _forget(future)
 
     async def leave(self) -> None:
         """Leave no socket behind, whatever state it is in."""
@@ -284,112 +652,120 @@ class _Transport(UaClient):
             await wire.gone.wait()
 
 
-@dataclass(slots=True)
-class _Standing:
-    """A session that stands, with its subscription.
-
-    Attributes:
-        nodes: row -> node, of points whose namespace the server knows.
-        silence_s: so long without a word means that it stands no more.
-        renew_at: monotonic seconds at which the channel's keys must be renewed.
-        retry_at: monotonic seconds at which refused nodes are tried again.
-    """
-
-    client: Client
-    session: UaSession
-    nodes: dict[int, ua.NodeId]
-    subscription_id: int
-    silence_s: float
-    renew_at: float
-    refused: list[int]
-    retry_at: float
+def _content(answer: Buffer) -> bytes:
+    content: bytes = answer.read(len(answer))
+    return content
 
 
-class OpcUaSource:
-    """An OPC UA server being followed; see ``kit.contract.Source``.
+def _forget(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more; what it failed with is known or does not matter."""
+    if not future.cancel() and not future.cancelled():
+        future.exception()
 
-    Changes are posted as they are published, one scan per publish. While there is no session nothing changes,
-    so its loss is posted once, and again only when its cause changes.
-    """
 
-    def __init__(self, device: Device, options: Options, post: Post) -> None:
-        self._device = device
+class _Client(Client):
+    """asyncua's client with our transport."""
+
+    uaclient: _Transport
+
+
+class _Link:
+    """How a server is reached: security, identity, and what is known of both sides' certificates."""
+
+    def __init__(self, options: Options) -> None:
         self._options = options
-        self._post = post
-        self._nodes = [_parse(point.address) for point in device.points]
-        self._rows = np.arange(len(device.points), dtype=np.uint16)
-        self._scaling = Scaling.of(device.points)
-        self._fallen: Cause | None = None
-        self._connected = False
-        self._since_ns = time.time_ns()
-        self._detail = f"{options.endpoint}: not connected yet"
-        names = ("publishes", "changes", "misses", "refused", "reconnects")
-        self._counters = dict.fromkeys(names, 0)
+        self.facts: dict[str, Facts] = {}
 
-    def state(self) -> SourceState:
-        """How the source is now."""
-        return SourceState(self._connected, self._since_ns, self._detail, dict(self._counters))
-
-    async def run(self) -> None:
-        """Follow for ever and post scans; ends by cancellation only."""
-        failures = 0
-        while True:
-            published = self._counters["publishes"]
-            try:
-                async with self._opened() as client:
-                    await self._follow(await self._subscribe(client))
-            except SourceError as error:
-                self._fall(error)
-            _stop_if_asked()
-            failures = failures + 1 if self._counters["publishes"] == published else 0
-            bound_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures, 10))
-            await asyncio.sleep(random.uniform(0, bound_s))  # noqa: S311 - jitter, no secret
-
-    async def read(self) -> Scan:
-        """Read every point once over a session of its own.
+    async def endpoints(self) -> list[Any]:
+        """What the server offers, asked without security; nothing of it is trusted yet.
 
         Raises:
-            SourceError: the server could not be reached or trusted.
+            SourceError: unreachable.
         """
-        async with self._opened() as client:
-            session = client.uaclient.session
-            nodes = await self._resolve(session)
-            found: dict[int, ua.DataValue | None] = dict.fromkeys(range(len(self._nodes)))
-            for rows in _pages(nodes):
-                with _translated(self._options.endpoint):
-                    values = await session.read_attributes([nodes[row] for row in rows], AttributeIds.Value)
-                found.update(zip(rows, values, strict=True))
-        return self._scan(found)
+        async with self._client() as client:
+            await self._open_channel(client)
+            with _translated(self._options.endpoint):
+                return list(await client.get_endpoints())
 
-    # --- one session ------------------------------------------------------------------------------------
+    def judged(self, endpoint: Any) -> Offer:
+        """One endpoint for a person's eyes.
+
+        Raises:
+            SourceError: a folder of certificates cannot be read or written.
+        """
+        policy = str(endpoint.SecurityPolicyUri).rpartition("#")[2]
+        for name, known in POLICIES.items():
+            policy = name if endpoint.SecurityPolicyUri == known.URI else policy
+        mode = endpoint.SecurityMode.name.rstrip("_")
+        kinds = {token.TokenType for token in endpoint.UserIdentityTokens or ()}
+        facts, reason = None, "no certificate is shown"
+        with self._fail_closed():
+            if endpoint.ServerCertificate:
+                reason = ""
+                try:
+                    facts = Facts.of(certificate(endpoint.ServerCertificate, "what the server shows"))
+                    self._trusted(endpoint.ServerCertificate)
+                except DistrustError as error:
+                    reason = str(error)
+        return Offer(
+            url=str(endpoint.EndpointUrl),
+            security_policy=policy,
+            security_mode=mode,
+            identities=tuple(name for name, kind in IDENTITIES.items() if kind in kinds),
+            usable=policy in POLICIES or policy == "None",
+            facts=facts,
+            trusted=not reason,
+            reason=reason,
+        )
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Client]:
-        """A client with an activated, secured session, taken down afterwards in any state."""
-        own, key, uri = self._own_credentials()
-        server_certificate = await self._trusted_server_certificate()
-        mode = ua.MessageSecurityMode.SignAndEncrypt
+    async def opened(self) -> AsyncIterator[_Client]:
+        """A client with an activated session, taken down afterwards in any state.
+
+        Raises:
+            SourceError: unreachable, or not to be trusted, or it does not let us in.
+        """
+        options = self._options
+        uri = options.application_uri or f"urn:{socket.gethostname()}:plantgate"
+        policy: Any = SecurityPolicyNone()  # type: ignore[no-untyped-call]
+        if not options.insecure:
+            with self._fail_closed():
+                own, key = self._own()
+                uri = options.application_uri or application_uri(own, str(options.own_files[0]))
+            peer = await self._server_certificate()
+            mode = SECURITY_MODES[options.security_mode]
+            policy = POLICIES[options.security_policy](peer, own, key, mode)
         async with self._client() as client:
-            with _translated(self._options.endpoint):
-                policy: Any = SecurityPolicyBasic256Sha256(server_certificate, own, key, mode)  # type: ignore[no-untyped-call]
-                client.application_uri = uri
-                client.session_timeout = SESSION_MS
-                client.security_policy = policy
-                client.uaclient.set_security(policy)
-                await self._open_channel(client)
+            client.application_uri = uri
+            client.session_timeout = SESSION_MS
+            client.secure_channel_timeout = CHANNEL_MS
+            client.security_policy = policy
+            client.uaclient.set_security(policy)
+            await self._open_channel(client)
+            with _translated(options.endpoint):
                 await client.create_session()
-                await client.activate_session()
+            with self._fail_closed():
+                identity = self._identity(client)
+            with _translated(options.endpoint):
+                await client.activate_session(**identity)
             yield client
 
-    async def _open_channel(self, client: Client) -> None:
-        await client.connect_socket()
-        await client.send_hello()
-        await client.open_secure_channel()
+    async def _open_channel(self, client: _Client) -> None:
+        try:
+            with _translated(self._options.endpoint):
+                await client.connect_socket()
+        except SourceError as error:
+            raise _AbsentError(error.quality_cause, error.detail) from error
+        with _translated(self._options.endpoint):
+            await client.send_hello()
+            await client.open_secure_channel()
 
     @asynccontextmanager
-    async def _client(self) -> AsyncIterator[Client]:
+    async def _client(self) -> AsyncIterator[_Client]:
         """A client for one connection, which leaves neither session nor socket behind."""
-        client = Client(self._options.endpoint, timeout=self._options.timeout_s)
+        client = _Client(self._options.endpoint, timeout=self._options.timeout_s)
+        client.name = client.description = "Plantgate"
+        client.product_uri = "urn:plantgate"
         client.uaclient = transport = _Transport(self._options.timeout_s)
         try:
             yield client
@@ -398,7 +774,7 @@ class OpcUaSource:
                 await self._farewell(client)
             await transport.leave()
 
-    async def _farewell(self, client: Client) -> None:
+    async def _farewell(self, client: _Client) -> None:
         """Tell the server that its session is free again, if it still listens."""
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -407,49 +783,133 @@ class OpcUaSource:
         except asyncio.CancelledError:
             _stop_if_asked()
         except (UaError, OSError) as error:
-            log.debug("%s: no farewell: %s", self._device.name, error)
+            log.debug("%s: no farewell: %s", self._options.endpoint, error)
 
-    async def _trusted_server_certificate(self) -> x509.Certificate:
+    async def _server_certificate(self) -> x509.Certificate:
         """Ask the server for its certificate and compare it with the trusted ones.
 
         Raises:
             SourceError: unreachable, or not to be trusted.
         """
-        path = self._options.trusted
-        with self._fail_closed():
-            found = sorted(path.iterdir()) if path.is_dir() else [path]
-            chosen = [file for file in found if file == path or file.suffix.lower() in CERTIFICATE_SUFFIXES]
-            files = {file.name: file.read_bytes() for file in chosen}
-        async with self._client() as client:
-            with _translated(self._options.endpoint):
-                await self._open_channel(client)
-                endpoints = await client.get_endpoints()
-        offered = [
+        options = self._options
+        wanted = (POLICIES[options.security_policy].URI, SECURITY_MODES[options.security_mode])
+        endpoints = await self.endpoints()
+        shown = [
             endpoint.ServerCertificate
             for endpoint in endpoints
-            if endpoint.SecurityPolicyUri == SecurityPolicyBasic256Sha256.URI
-            and endpoint.SecurityMode == ua.MessageSecurityMode.SignAndEncrypt
+            if (endpoint.SecurityPolicyUri, endpoint.SecurityMode) == wanted
         ]
         with self._fail_closed():
-            if not offered:
-                raise DistrustError("the server offers no Basic256Sha256 SignAndEncrypt endpoint")
-            return trusted(offered[0] or b"", files, dt.datetime.now(dt.UTC))
+            if not shown:
+                offers = (
+                    f"{str(endpoint.SecurityPolicyUri).rpartition('#')[2]} {endpoint.SecurityMode.name}"
+                    for endpoint in endpoints
+                )
+                raise DistrustError(
+                    f"the server offers no {options.security_policy} {options.security_mode} endpoint, "
+                    f"only {', '.join(sorted(set(offers))) or 'none'}"
+                )
+            return self._trusted(shown[0] or b"")
 
-    def _own_credentials(self) -> tuple[x509.Certificate, Any, str]:
-        """Own certificate, its key, and the application URI both sides know it by."""
-        options = self._options
-        with self._fail_closed():
-            own = certificate(options.certificate.read_bytes(), str(options.certificate))
-            in_date(own, f"the gateway's own certificate {options.certificate}", dt.datetime.now(dt.UTC))
-            content = options.private_key.read_bytes()
-            pem = content.lstrip().startswith(b"-----BEGIN")
-            load = serialization.load_pem_private_key if pem else serialization.load_der_private_key
+    def _trusted(self, shown: bytes) -> x509.Certificate:
+        """Only what is trusted; what is not is kept for a person to look at.
+
+        Raises:
+            DistrustError: it is not trusted.
+            OSError: a file or folder stands in the way.
+        """
+        place = self._options.trusted_place
+        known = certificate_files.trusted_files(place) if self._options.trusted or place.exists() else {}
+        try:
+            peer = trusted(shown, known, dt.datetime.now(dt.UTC))
+        except DistrustError as error:
             try:
-                key = load(content, None)
-            except (ValueError, TypeError) as error:
-                raise DistrustError(f"{options.private_key} is not a private key without password") from error
-            uri = options.application_uri or application_uri(own, str(options.certificate))
-        return own, key, uri
+                kept = certificate_files.reject(self._options.rejected_folder, shown)
+            except (DistrustError, OSError) as problem:
+                log.debug("%s: not kept: %s", self._options.endpoint, problem)
+                raise error from None
+            raise DistrustError(f"{error}; kept as {kept}, see `plantgate opcua trust`") from error
+        self.facts["server's"] = Facts.of(peer)
+        return peer
+
+    def _own(self) -> tuple[x509.Certificate, Any]:
+        """Own certificate and key; made at their usual place if nobody did.
+
+        Raises:
+            DistrustError: they cannot be used.
+            OSError: they cannot be read.
+        """
+        options = self._options
+        if options.certificate is None and options.private_key is None:
+            own_certificate(options)
+        own, key = certificate_files.own_pair(*options.own_files)
+        in_date(own, f"the gateway's own certificate {options.own_files[0]}", dt.datetime.now(dt.UTC))
+        self.facts["gateway's own"] = Facts.of(own)
+        return own, key
+
+    def _identity(self, client: _Client) -> dict[str, Any]:
+        """What ``activate_session`` takes, once the server is known to protect it.
+
+        Raises:
+            DistrustError: the server does not let such users in, or a secret would travel readably.
+            OSError: a file cannot be read.
+        """
+        options = self._options
+        tokens: list[Any] = client._policy_ids or []  # noqa: SLF001 - asyncua offers no other way to choose
+        fitting = [token for token in tokens if token.TokenType == IDENTITIES[options.identity]]
+        if not fitting:
+            there = {name for name, kind in IDENTITIES.items() if kind in {t.TokenType for t in tokens}}
+            raise DistrustError(
+                f'the server lets no identity = "{options.identity}" in, only {", ".join(sorted(there)) or "none"}'
+            )
+        if options.identity == "anonymous":
+            return {}
+        uris = {policy.URI for policy in POLICIES.values()}
+        safe = [t for t in fitting if (t.SecurityPolicyUri or client.security_policy.URI) in uris]
+        encrypted = client.security_policy.Mode == ua.MessageSecurityMode.SignAndEncrypt
+        if not safe and (options.identity == "certificate" or not encrypted):
+            raise DistrustError(
+                f'identity = "{options.identity}" cannot be used here: the server would have it unprotected'
+            )
+        if options.insecure:  # the token is encrypted for whoever owns this certificate
+            self._trusted(client.security_policy.peer_certificate or b"")
+        client._policy_ids = safe or fitting  # noqa: SLF001 - same
+        if options.identity == "certificate":
+            assert options.user_certificate is not None, "Options require it"
+            assert options.user_key is not None, "Options require it"
+            user, client.user_private_key = certificate_files.own_pair(
+                options.user_certificate, options.user_key
+            )
+            in_date(user, f"the user certificate {options.user_certificate}", dt.datetime.now(dt.UTC))
+            self.facts["user's"] = Facts.of(user)
+            return {"certificate": user}
+        assert options.password_file is not None, "Options require it"
+        return {"username": options.username, "password": certificate_files.password(options.password_file)}
+
+    def still_in_date(self) -> None:
+        """A certificate may end while its session stands.
+
+        Raises:
+            SourceError: one has ended.
+        """
+        now = dt.datetime.now(dt.UTC)
+        for whose, facts in self.facts.items():
+            if now > facts.ends:
+                what = f"the {whose} certificate has expired on {facts.ends:%Y-%m-%d}"
+                raise SourceError(Cause.REFUSED, f"{self._options.endpoint}: {what}")
+
+    def warning(self) -> str:
+        """What a person should change although it works."""
+        now = dt.datetime.now(dt.UTC)
+        found = (
+            ["no encryption, no check of whom we talk to (insecure = true)"] if self._options.insecure else []
+        )
+        found += [
+            f"the {whose} certificate ends on {facts.ends:%Y-%m-%d}, in {facts.days_left(now)} days"
+            for whose, facts in sorted(self.facts.items())
+            if facts.ends_soon(now)
+        ]
+        return "; ".join(found)
 
     @contextmanager
     def _fail_closed(self) -> Iterator[None]:
@@ -462,19 +922,219 @@ class OpcUaSource:
             what = f"{error.filename}: {error.strerror}"
             raise SourceError(Cause.REFUSED, f"{self._options.endpoint}: {what}") from error
 
-    async def _resolve(self, session: UaSession) -> dict[int, ua.NodeId]:
-        """Row -> node, of points whose namespace this server knows."""
-        with _translated(self._options.endpoint):
-            array = ua.NodeId.from_string(f"i={ObjectIds.Server_NamespaceArray}")
-            (answer,) = await session.read_attributes([array], AttributeIds.Value)
-            namespaces = list(answer.Value.Value or ()) if answer.Value is not None else []
-        nodes = ((row, node.resolve(namespaces)) for row, node in enumerate(self._nodes))
-        return {row: node for row, node in nodes if node is not None}
 
-    async def _subscribe(self, client: Client) -> _Standing:
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a server says of itself.
+
+    Attributes:
+        namespaces: their URIs, by index.
+        read, items, history, browse: nodes in one request.
+    """
+
+    namespaces: tuple[str, ...]
+    read: int
+    items: int
+    history: int
+    browse: int
+
+
+async def _about(client: _Client, endpoint: str) -> _About:
+    """Namespaces and operation limits, in one read."""
+    limits = "Server_ServerCapabilities_OperationLimits_"
+    names = (
+        "Server_NamespaceArray",
+        f"{limits}MaxNodesPerRead",
+        f"{limits}MaxMonitoredItemsPerCall",
+        f"{limits}MaxNodesPerHistoryReadData",
+        f"{limits}MaxNodesPerBrowse",
+    )
+    nodes = [ua.NodeId.from_string(f"i={getattr(ObjectIds, name)}") for name in names]
+    with _translated(endpoint):
+        array, *rest = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
+        found = array.Value.Value if array.Value is not None else None
+        namespaces = tuple(str(uri) for uri in found or ())
+        read, items, history, nodes_browsed = (_limit(answer) for answer in rest)
+    return _About(namespaces, read, items, min(history, HISTORY_NODES), nodes_browsed)
+
+
+def _limit(answer: ua.DataValue) -> int:
+    value = answer.Value.Value if answer.Value is not None else None
+    named = value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else ITEMS_PER_CALL
+    return min(named, ITEMS_PER_CALL)
+
+
+def _pages(nodes: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(nodes), size):
+        yield list(nodes[start : start + size])
+
+
+# --- the life of one session ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Backfill:
+    """What is still to be read from the server's history after an outage.
+
+    Attributes:
+        from_ns, to_ns: the interval, by the server's clock.
+        pages: rows and their continuation points, a request each.
+        asked: the request under way, and its page.
+        next_at: monotonic seconds before which the next one is not sent.
+        left: so many values may still come.
+    """
+
+    from_ns: int
+    to_ns: int
+    pages: list[dict[int, bytes]]
+    asked: tuple[asyncio.Future[Buffer], dict[int, bytes]] | None = None
+    next_at: float = 0.0
+    left: int = HISTORY_MAX_VALUES
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A session that stands.
+
+    Attributes:
+        nodes: row -> node, of points the server knows the namespace of.
+        subscription_id: 0 where it is polled.
+        silence_s: so long without a word means that it stands no more.
+        heard_at: monotonic seconds of the last word.
+        clock_silence_s: the same for the server's clock, once it was seen to move; 0 where it is not subscribed.
+        clock_at, clock_seen: when it was told last, and how often.
+        renew_at: monotonic seconds at which the channel's keys must be renewed.
+        refused: row -> what the server says of it.
+        retry_at: monotonic seconds at which refused nodes are tried again.
+        told: everything was told once.
+    """
+
+    client: _Client
+    about: _About
+    nodes: dict[int, ua.NodeId]
+    renew_at: float
+    retry_at: float
+    subscription_id: int = 0
+    silence_s: float = 0.0
+    heard_at: float = 0.0
+    clock_silence_s: float = 0.0
+    clock_at: float = 0.0
+    clock_seen: int = 0
+    sequence: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+    without_deadband: set[int] = field(default_factory=set)
+    told: bool = False
+    backfill: _Backfill | None = None
+
+    def awaited(self) -> tuple[asyncio.Future[Buffer], ...]:
+        """Answers to come besides the publish."""
+        asked = self.backfill.asked if self.backfill is not None else None
+        return () if asked is None else (asked[0],)
+
+
+class OpcUaSource:
+    """An OPC UA server being followed; see ``kit.contract.Source``.
+
+    Changes are posted as they are published. While there is no session nothing changes, so its loss is posted
+    once, and again only when its cause changes.
+    """
+
+    def __init__(self, device: Device, options: Options, post: Post) -> None:
+        self._device = device
+        self._options = options
+        self._post = post
+        self._link = _Link(options)
+        self._addresses = [ua_address.parse(point.address) for point in device.points]
+        self._rows = np.arange(len(device.points), dtype=np.uint16)
+        self._scaling = Scaling.of(device.points)
+        self._plain = np.array([(point.scale, point.offset) == (1, 0) for point in device.points], dtype=bool)
+        self._text = np.array([point.type == "string" for point in device.points], dtype=bool)
+        self._said = news.Said.nothing(len(device.points))
+        self._no_history = np.full(len(device.points), not options.history)
+        self._server_ns = 0
+        self._lost_ns = 0
+        self._fallen: Cause | None = None
+        self._connected = False
+        self._since_ns = time.time_ns()
+        self._detail = f"{options.endpoint}: not connected yet"
+        self._refused = ""
+        names = (
+            *("publishes", "changes", "misses", "refused", "reconnects"),
+            *("overflows", "gaps", "history", "overruns"),
+        )
+        self._counters = dict.fromkeys(names, 0)
+
+    def state(self) -> SourceState:
+        """How the source is now."""
+        said = [self._link.warning(), self._refused if self._connected else ""]
+        detail = f"{self._detail}; {self._refused}" if self._connected and self._refused else self._detail
+        return SourceState(
+            self._connected,
+            self._since_ns,
+            detail,
+            dict(self._counters),
+            warning="; ".join(word for word in said if word),
+        )
+
+    async def run(self) -> None:
+        """Follow for ever and post scans; ends by cancellation only."""
+        failures = 0
+        while True:
+            heard = self._counters["publishes"]
+            first_s, most_s = BACKOFF_FIRST_S, BACKOFF_MAX_S
+            try:
+                async with self._link.opened() as client:
+                    standing = await self._prepared(client)
+                    if self._options.mode == "poll":
+                        await self._poll(standing)
+                    else:
+                        await self._subscribe(standing)
+                        await self._follow(standing)
+            except SourceError as error:
+                self._fall(error)
+                if isinstance(error, _AbsentError):
+                    failures, first_s, most_s = 0, ABSENT_MAX_S, ABSENT_MAX_S
+                elif error.quality_cause is Cause.REFUSED:
+                    first_s, most_s = REFUSED_FIRST_S, REFUSED_MAX_S
+            _stop_if_asked()
+            failures = failures + 1 if self._counters["publishes"] == heard else 0
+            bound_s = min(most_s, first_s * 2 ** min(failures, 10))
+            await asyncio.sleep(random.uniform(0, bound_s))  # noqa: S311 - jitter, no secret
+
+    async def read(self) -> Scan:
+        """Read every point once over a session of its own.
+
+        Raises:
+            SourceError: the server could not be reached or trusted.
+        """
+        async with self._link.opened() as client:
+            standing = await self._prepared(client)
+            found = await self._values(standing, sorted(standing.nodes))
+        (scan,) = self._scans(found, live=False)
+        return self._whole(scan)
+
+    async def _prepared(self, client: _Client) -> _Standing:
+        """What every use of a session needs first."""
+        about = await _about(client, self._options.endpoint)
+        now = time.monotonic()
+        return _Standing(
+            client,
+            about,
+            self._resolve(about),
+            renew_at=now + 0.75 * client.secure_channel_timeout / 1000,
+            retry_at=now + REFUSED_RETRY_S,
+        )
+
+    def _resolve(self, about: _About) -> dict[int, ua.NodeId]:
+        """Row -> node, of points whose namespace this server knows."""
+        written = ((row, address.on(about.namespaces)) for row, address in enumerate(self._addresses))
+        return {row: ua.NodeId.from_string(text) for row, text in written if text is not None}
+
+    # --- subscribed -------------------------------------------------------------------------------------
+
+    async def _subscribe(self, standing: _Standing) -> None:
         """One subscription for all points; nodes the server refuses are posted bad."""
-        session, options = client.uaclient.session, self._options
-        nodes = await self._resolve(session)
+        options = self._options
         parameters = ua.CreateSubscriptionParameters()
         parameters.RequestedPublishingInterval = options.publishing_ms
         parameters.RequestedMaxKeepAliveCount = max(1, round(1000 * KEEP_ALIVE_S / options.publishing_ms))
@@ -483,51 +1143,74 @@ class OpcUaSource:
             round(1000 * SUBSCRIPTION_LIFE_S / options.publishing_ms),
         )
         parameters.PublishingEnabled = True
-        with _translated(options.endpoint):
-            made = await session.create_subscription(parameters, _ignore)
+        with _translated(options.endpoint, 'without subscriptions? then set mode = "poll"'):
+            made = await standing.client.uaclient.session.create_subscription(parameters, _ignore)
+        standing.subscription_id = made.SubscriptionId
         keep_alive_s = made.RevisedPublishingInterval * made.RevisedMaxKeepAliveCount / 1000
-        now = time.monotonic()
-        standing = _Standing(
-            client=client,
-            session=session,
-            nodes=nodes,
-            subscription_id=made.SubscriptionId,
-            silence_s=2 * min(keep_alive_s, KEEP_ALIVE_MAX_S) + GRACE_S,
-            renew_at=now + 0.75 * client.secure_channel_timeout / 1000,
-            refused=[],
-            retry_at=now + REFUSED_RETRY_S,
-        )
-        if keep_alive_s > KEEP_ALIVE_MAX_S:
-            clock = ua.NodeId.from_string(f"i={ObjectIds.Server_ServerStatus_CurrentTime}")
-            await self._monitor(standing, {len(self._nodes): clock})
-        await self._monitor(standing, nodes)
-        standing.refused += [row for row in range(len(self._nodes)) if row not in nodes]
-        self._say_refused(standing.refused)
-        return standing
+        standing.silence_s = 2 * min(keep_alive_s, KEEP_ALIVE_MAX_S) + GRACE_S
+        clock = ua.NodeId.from_string(f"i={ObjectIds.Server_ServerStatus_CurrentTime}")
+        (answer,) = await self._create(standing, {len(self._addresses): clock})
+        if answer.StatusCode.is_good():
+            told_s = (
+                max(answer.RevisedSamplingInterval, made.RevisedPublishingInterval, CLOCK_SAMPLING_MS) / 1000
+            )
+            standing.clock_silence_s = max(standing.silence_s, 3 * told_s + GRACE_S)
+        await self._monitor(standing, sorted(standing.nodes))
+        for row in range(len(self._addresses)):
+            if row not in standing.nodes:
+                standing.refused[row] = f"namespace {self._addresses[row].uri} unknown"
+        self._say_refused(standing)
 
-    async def _monitor(self, standing: _Standing, nodes: dict[int, ua.NodeId]) -> None:
+    async def _monitor(self, standing: _Standing, rows: list[int]) -> None:
         """Add items; what the server refuses joins ``standing.refused``."""
-        for rows in _pages(nodes):
-            request = ua.CreateMonitoredItemsParameters()
-            request.SubscriptionId = standing.subscription_id
-            request.TimestampsToReturn = ua.TimestampsToReturn.Both
-            request.ItemsToCreate = [self._item(row, nodes[row]) for row in rows]
-            with _translated(self._options.endpoint):
-                results = await standing.session.create_monitored_items(request)
-            standing.refused += [
-                row for row, result in zip(rows, results, strict=True) if not result.StatusCode.is_good()
-            ]
+        for page in _pages(rows, standing.about.items):
+            nodes = {row: standing.nodes[row] for row in page}
+            results = dict(zip(page, await self._create(standing, nodes), strict=True))
+            plain = [row for row in page if results[row].StatusCode.value in _NO_DEADBAND]
+            if plain:
+                standing.without_deadband.update(plain)
+                again = await self._create(standing, {row: nodes[row] for row in plain})
+                results.update(zip(plain, again, strict=True))
+            for row in page:
+                code = results[row].StatusCode
+                if code.is_good():
+                    standing.refused.pop(row, None)
+                else:
+                    standing.refused[row] = code.name
 
-    def _item(self, row: int, node: ua.NodeId) -> ua.MonitoredItemCreateRequest:
-        """One point's item; the newest value alone is kept, so that a publish has one value per point."""
+    async def _create(self, standing: _Standing, nodes: dict[int, ua.NodeId]) -> list[Any]:
+        request = ua.CreateMonitoredItemsParameters()
+        request.SubscriptionId = standing.subscription_id
+        request.TimestampsToReturn = ua.TimestampsToReturn.Both
+        request.ItemsToCreate = [self._item(standing, row, node) for row, node in nodes.items()]
+        with _translated(self._options.endpoint):
+            results = list(await standing.client.uaclient.session.create_monitored_items(request))
+        if len(results) != len(nodes):
+            what = f"{len(results)} answers for {len(nodes)} items"
+            raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
+        return results
+
+    def _item(self, standing: _Standing, row: int, node: ua.NodeId) -> ua.MonitoredItemCreateRequest:
+        """One point's item, or the server's clock behind the last point."""
         item = ua.MonitoredItemCreateRequest()
         item.ItemToMonitor.NodeId = node
         item.ItemToMonitor.AttributeId = AttributeIds.Value
         item.MonitoringMode = ua.MonitoringMode.Reporting
-        item.RequestedParameters.ClientHandle = row
-        item.RequestedParameters.SamplingInterval = self._options.sampling_ms
-        item.RequestedParameters.QueueSize = 1
-        item.RequestedParameters.DiscardOldest = True
+        wanted = item.RequestedParameters
+        wanted.ClientHandle = row
+        wanted.DiscardOldest = True
+        if row == len(self._addresses):
+            wanted.SamplingInterval, wanted.QueueSize = CLOCK_SAMPLING_MS, 1
+            return item
+        point = self._device.points[row]
+        period_ms = self._options.sampling_ms if point.period_s is None else 1000 * point.period_s
+        wanted.SamplingInterval, wanted.QueueSize = period_ms, self._options.queue_size
+        if point.sample_deadband and row not in standing.without_deadband:
+            told = ua.DataChangeFilter()
+            told.Trigger = ua.DataChangeTrigger.StatusValue
+            told.DeadbandType = ua.DeadbandType.Absolute
+            told.DeadbandValue = point.sample_deadband
+            wanted.Filter = told
         return item
 
     async def _follow(self, standing: _Standing) -> None:
@@ -536,92 +1219,312 @@ class OpcUaSource:
         Raises:
             SourceError: the session stands no more.
         """
-        acknowledge: list[ua.SubscriptionAcknowledgement] = []
-        while True:
-            with _translated(self._options.endpoint):
-                async with asyncio.timeout(standing.silence_s):
-                    response = await standing.session.publish(acknowledge)
-                response.ResponseHeader.ServiceResult.check()
-                result = response.Parameters
-                message = result.NotificationMessage
-                changes = self._changes(message.NotificationData or ())
-            acknowledge = []
-            if message.NotificationData:
-                done = ua.SubscriptionAcknowledgement()
-                done.SubscriptionId = result.SubscriptionId
-                done.SequenceNumber = message.SequenceNumber
-                acknowledge = [done]
-            self._counters["publishes"] += 1
-            self._stand()
-            if changes:
-                self._counters["changes"] += len(changes)
-                self._post(self._scan(changes))
-            await self._upkeep(standing)
+        transport = standing.client.uaclient
+        standing.heard_at = time.monotonic()
+        with _translated(self._options.endpoint):
+            publish = transport.ask(_publish_request(standing, None))
+            try:
+                while True:
+                    await asyncio.wait(
+                        {publish, *standing.awaited()},
+                        timeout=self._patience_s(standing),
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                    if publish.done():
+                        published = publish_answer(_content(publish.result()))
+                        publish = transport.ask(_publish_request(standing, published))
+                        self._take(standing, published)
+                    self._check_silence(standing)
+                    self._fill(standing)
+                    await self._upkeep(standing)
+            finally:
+                for future in (publish, *standing.awaited()):
+                    _forget(future)
+
+    def _patience_s(self, standing: _Standing) -> float:
+        """How long to wait for the next word."""
+        now = time.monotonic()
+        until = standing.heard_at + standing.silence_s
+        if standing.clock_seen > 1:
+            until = min(until, standing.clock_at + standing.clock_silence_s)
+        if standing.backfill is not None and standing.backfill.asked is None:
+            until = min(until, standing.backfill.next_at)
+        return max(0.0, until - now)
+
+    def _check_silence(self, standing: _Standing) -> None:
+        now = time.monotonic()
+        for since, silence_s, what in (
+            (standing.heard_at, standing.silence_s, "no sign of life"),
+            (standing.clock_at, standing.clock_silence_s, "its clock has not been told"),
+        ):
+            counts = what.startswith("no") or standing.clock_seen > 1
+            if counts and now - since >= silence_s:
+                raise SourceError(Cause.COMM, f"{self._options.endpoint}: {what} for {now - since:.1f} s")
+
+    def _take(self, standing: _Standing, published: Published) -> None:
+        """Post what one publish tells."""
+        if published.ended:
+            name = _name(published.ended)
+            raise SourceError(Cause.COMM, f"{self._options.endpoint}: subscription ended, {name}")
+        standing.heard_at = time.monotonic()
+        if published.data:
+            if standing.sequence and published.sequence != standing.sequence + 1 and published.sequence != 1:
+                self._counters["gaps"] += 1
+            standing.sequence = published.sequence
+        self._counters["publishes"] += 1
+        self._stand()
+        for found in published.changes:
+            own = found.handles < len(self._addresses)
+            if not own.all():
+                standing.clock_at, standing.clock_seen = time.monotonic(), standing.clock_seen + 1
+                found = news.chosen(found, np.flatnonzero(own))  # noqa: PLW2901 - without the clock
+            self._counters["overflows"] += status_code.overflows(found.status)
+            for scan in self._scans(found, live=True):
+                self._counters["changes"] += len(scan.points)
+                self._post(scan)
+        if not standing.told and not published.more:
+            standing.told = True
+            self._plan_backfill(standing, published.published_ns)
+        self._server_ns = max(self._server_ns, published.published_ns)
 
     async def _upkeep(self, standing: _Standing) -> None:
-        """Between two publishes: fresh keys in time, another try for refused nodes."""
+        """Between two answers: fresh keys in time, another try for refused nodes."""
         now = time.monotonic()
         if now >= standing.renew_at:
+            self._link.still_in_date()
+            client = standing.client
             with _translated(self._options.endpoint):
-                await standing.client.open_secure_channel(renew=True)
-                standing.client.uaclient.revolve_security_token()
-            standing.renew_at = now + 0.75 * standing.client.secure_channel_timeout / 1000
+                await client.open_secure_channel(renew=True)
+                client.uaclient.revolve_security_token()
+            standing.renew_at = now + 0.75 * client.secure_channel_timeout / 1000
         if standing.refused and now >= standing.retry_at:
-            again = {row: standing.nodes[row] for row in standing.refused if row in standing.nodes}
-            standing.refused = [row for row in standing.refused if row not in standing.nodes]
             standing.retry_at = now + REFUSED_RETRY_S
-            await self._monitor(standing, again)
+            standing.nodes = self._resolve(await _about(standing.client, self._options.endpoint))
+            if standing.subscription_id:
+                await self._monitor(standing, [row for row in standing.refused if row in standing.nodes])
+            self._name_refused(standing)
 
-    def _changes(self, notifications: Iterable[Any]) -> dict[int, ua.DataValue | None]:
-        """Row -> newest value. The server's clock has a row behind the last and is only a sign of life."""
-        changes: dict[int, ua.DataValue | None] = {}
-        for notification in notifications:
-            if isinstance(notification, ua.DataChangeNotification):
-                for item in notification.MonitoredItems:
-                    if item.ClientHandle < len(self._nodes):
-                        changes[item.ClientHandle] = item.Value
-            elif isinstance(notification, ua.StatusChangeNotification):
-                raise SourceError(
-                    Cause.COMM, f"{self._options.endpoint}: subscription ended, {notification.Status.name}"
+    # --- polled -----------------------------------------------------------------------------------------
+
+    async def _poll(self, standing: _Standing) -> None:
+        """Read every group of points in its period.
+
+        Raises:
+            SourceError: the session stands no more.
+        """
+        periods: dict[int, list[int]] = {}
+        for row, point in enumerate(self._device.points):
+            period_s = self._device.period_s if point.period_s is None else point.period_s
+            periods.setdefault(pace.period_ns(period_s), []).append(row)
+        now_ns = time.monotonic_ns()
+        due = {period: pace.Due(now_ns, 0) for period in periods}
+        while True:
+            period = min(due, key=lambda one: due[one].at_ns)
+            await asyncio.sleep(max(0.0, (due[period].at_ns - time.monotonic_ns()) / 1e9))
+            rows = periods[period]
+            found = await self._values(standing, [row for row in rows if row in standing.nodes])
+            self._counters["publishes"] += 1
+            self._stand()
+            for scan in self._scans(found, live=True):
+                self._counters["changes"] += len(scan.points)
+                self._post(scan)
+            due[period] = pace.next_due(
+                time.monotonic_ns(), period, self._device.slot, due[period].at_ns if standing.told else None
+            )
+            standing.told = True
+            self._counters["overruns"] += due[period].skipped
+            await self._upkeep(standing)
+
+    async def _values(self, standing: _Standing, rows: list[int]) -> DataValues:
+        """Read these rows, in their order."""
+        parts = []
+        for page in _pages(rows, standing.about.read):
+            request = ua.ReadRequest()
+            request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+            request.Parameters.NodesToRead = [_value_of(standing.nodes[row]) for row in page]
+            with _translated(self._options.endpoint):
+                found = read_answer(await standing.client.uaclient.answer(request))
+            if len(found.handles) != len(page):
+                what = f"{len(found.handles)} values for {len(page)} nodes"
+                raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
+            parts.append(news.as_handles(found, page))
+        return news.appended(parts)
+
+    # --- history ----------------------------------------------------------------------------------------
+
+    def _plan_backfill(self, standing: _Standing, now_ns: int) -> None:
+        """After an outage: which rows' history is read, from when to when."""
+        from_ns, self._lost_ns = self._lost_ns, 0
+        rows = np.flatnonzero(~self._no_history & (self._said.before_ns > 0) & (self._said.first_ns > 0))
+        if not from_ns or not now_ns or not len(rows):
+            return
+        slack_ns = round((self._options.sampling_ms + 2 * self._options.publishing_ms) * 1e6) + round(
+            GRACE_S * 1e9
+        )
+        from_ns = max(from_ns - slack_ns, now_ns - round(HISTORY_MAX_S * 1e9))
+        pages = _pages(rows.tolist(), standing.about.history)
+        standing.backfill = _Backfill(
+            from_ns, now_ns + slack_ns, [dict.fromkeys(page, b"") for page in pages]
+        )
+
+    def _fill(self, standing: _Standing) -> None:
+        """One step of reading the history; live values go before it and never wait for it."""
+        plan = standing.backfill
+        if plan is None:
+            return
+        if plan.asked is not None:
+            future, page = plan.asked
+            if not future.done():
+                return
+            plan.asked = None
+            self._remember(plan, page, _content(future.result()))
+        if not plan.pages or plan.left <= 0:
+            if plan.pages:
+                log.warning(
+                    "%s: more history than %d values; the rest is left", self._device.name, HISTORY_MAX_VALUES
                 )
-        return changes
+            standing.backfill = None
+        elif time.monotonic() >= plan.next_at:
+            page = plan.pages.pop(0)
+            nodes = {row: standing.nodes[row] for row in page if row in standing.nodes}
+            request = _history_request(plan, nodes, page)
+            plan.asked = standing.client.uaclient.ask(request, self._options.timeout_s), page
+            plan.next_at = time.monotonic() + HISTORY_PAUSE_S
+
+    def _remember(self, plan: _Backfill, page: dict[int, bytes], content: bytes) -> None:
+        """Post what the server's history has for these rows."""
+        try:
+            answers = history_answer(content)
+        except FaultError as fault:
+            log.info("%s: no history: %s", self._device.name, _name(fault.status))
+            plan.pages = []
+            if fault.status in _NO_HISTORY:
+                self._no_history[:] = True
+            return
+        if len(answers) != len(page):
+            what = f"{len(answers)} histories for {len(page)} nodes"
+            raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
+        rest = {}
+        parts = []
+        for row, answer in zip(page, answers, strict=True):
+            if answer.status in _NO_HISTORY:
+                self._no_history[row] = True
+            elif answer.values is not None and len(answer.values.handles):
+                parts.append((row, answer.values))
+                if answer.more:
+                    rest[row] = answer.more
+        if rest:
+            plan.pages.insert(0, rest)
+        if not parts:
+            return
+        found = news.joined(parts)
+        plan.left -= len(found.handles)
+        places = np.flatnonzero(
+            self._said.missing(found.handles.astype(np.intp), found.source_ns, plan.from_ns)
+        )
+        for scan in self._scans(news.chosen(found, places), live=False, history=True):
+            self._counters["history"] += len(scan.points)
+            self._post(scan)
 
     # --- what is said -----------------------------------------------------------------------------------
 
-    def _scan(self, found: dict[int, ua.DataValue | None]) -> Scan:
-        """Columns of these rows; None stands for a node the server does not have."""
-        rows = np.array(sorted(found), dtype=np.uint16)
-        column = np.full(len(self._nodes), np.nan)
-        states = np.full(len(rows), bad(Cause.REFUSED), dtype=np.uint8)
-        source_ns = np.zeros(len(rows), dtype=np.int64)
-        for place, row in enumerate(rows.tolist()):
-            value = found[row]
-            if value is not None:
-                column[row], states[place], source_ns[place] = _reading(value)
+    def _scans(self, found: DataValues, *, live: bool, history: bool = False) -> Iterator[Scan]:
+        """Columns of these values: one scan, or several where a point has several values, in their order.
+
+        Args:
+            found: with the rows of the point list as handles.
+            live: as far as it is news; noted as said.
+            history: from the server's history.
+        """
+        taken = (time.time_ns(), time.monotonic_ns())
+        for places in news.in_turn(found.handles):
+            one = news.chosen(found, places)
+            rows = one.handles.astype(np.intp)
+            values, quality, exact = self._columns(one, rows)
+            source_ns = one.source_ns
+            if live:
+                source_ns = source_ns.copy()
+                keep = self._said.news(rows, values, quality, source_ns)
+                if keep is not None and self._options.mode == "subscribe":
+                    if not keep.any():
+                        continue
+                    kept = np.flatnonzero(keep)
+                    exact = {to: exact[row] for to, row in enumerate(kept.tolist()) if row in exact}
+                    rows, values, quality, source_ns = (
+                        rows[keep],
+                        values[keep],
+                        quality[keep],
+                        source_ns[keep],
+                    )
+            yield Scan(
+                device=self._device.name,
+                config_rev=self._device.config_rev,
+                points=rows.astype(np.uint16),
+                values=values,
+                quality=quality,
+                taken_ns=taken[0],
+                taken_mono_ns=taken[1],
+                source_ns=source_ns if source_ns.any() else None,
+                exact=exact or None,
+                history=history,
+            )
+
+    def _columns(self, one: DataValues, rows: Any) -> tuple[Any, Any, dict[int, int | str]]:
+        """Values and quality of these rows, and what a double cannot hold."""
+        column = np.full(len(self._addresses), np.nan)
+        column[rows] = one.values
         with np.errstate(all="ignore"):  # an overflow is judged below, not warned about
             self._scaling.apply(column)
         values = column[rows]
-        usable = (states & 3) != Status.BAD
-        states[usable & ~np.isfinite(values)] = bad(Cause.DEVICE_FAULT)
-        values[(states & 3) == Status.BAD] = np.nan
-        return Scan(
-            device=self._device.name,
-            config_rev=self._device.config_rev,
-            points=rows,
-            values=values,
-            quality=states,
-            taken_ns=time.time_ns(),
-            taken_mono_ns=time.monotonic_ns(),
-            source_ns=source_ns if source_ns.any() else None,
-        )
+        quality = status_code.qualities(one.status)
+        exact: dict[int, int | str] = {
+            place: number for place, number in one.whole.items() if self._plain[rows[place]]
+        }
+        fits = one.numbers
+        text = self._text[rows]
+        if text.any():
+            fits = np.where(text, False, fits)
+            for place, words in one.texts.items():
+                if text[place]:
+                    values[place], fits[place], exact[place] = len(words), True, words
+        usable = (quality & 3) != Status.BAD
+        if not fits.all():
+            quality[usable & ~fits] = bad(Cause.GARBLED)
+            usable &= fits
+        quality[usable & ~np.isfinite(values)] = bad(Cause.DEVICE_FAULT)
+        wrong = (quality & 3) == Status.BAD
+        if wrong.any():
+            values[wrong] = np.nan
+            exact = {place: content for place, content in exact.items() if not wrong[place]}
+        return values, quality, exact
 
-    def _say_refused(self, rows: list[int]) -> None:
-        own = sorted(row for row in rows if row < len(self._nodes))
-        if own:
-            self._counters["refused"] += len(own)
-            names = ", ".join(self._device.points[row].name for row in own[:5])
-            log.warning("%s: the server does not give %d points: %s", self._device.name, len(own), names)
-            self._post(self._scan(dict.fromkeys(own)))
+    def _whole(self, scan: Scan) -> Scan:
+        """The same with a row for every point; those it lacks were refused."""
+        refused = missed(self._device, self._rows, Cause.REFUSED, scan.taken_ns, scan.taken_mono_ns)
+        rows = scan.points.astype(np.intp)
+        source_ns = np.zeros(len(self._rows), dtype=np.int64)
+        refused.values[rows], refused.quality[rows] = scan.values, scan.quality
+        if scan.source_ns is not None:
+            source_ns[rows] = scan.source_ns
+        exact: Exact = {int(rows[place]): content for place, content in (scan.exact or {}).items()}
+        return replace(refused, source_ns=source_ns if source_ns.any() else None, exact=exact or None)
+
+    def _say_refused(self, standing: _Standing) -> None:
+        """Post nodes the server does not give, and name them."""
+        self._name_refused(standing)
+        rows = np.array(sorted(standing.refused), dtype=np.uint16)
+        if len(rows):
+            self._counters["refused"] += len(rows)
+            log.warning("%s: %s", self._device.name, self._refused)
+            at = (time.time_ns(), time.monotonic_ns())
+            self._post(missed(self._device, rows, Cause.REFUSED, *at))
+
+    def _name_refused(self, standing: _Standing) -> None:
+        rows = sorted(standing.refused)
+        named = [f"{self._device.points[row].name} ({standing.refused[row]})" for row in rows[:NAMED_REFUSED]]
+        more = [f"and {len(rows) - NAMED_REFUSED} more"] if len(rows) > NAMED_REFUSED else []
+        total = len(self._addresses)
+        self._refused = f"{len(rows)} of {total} nodes refused: {', '.join(named + more)}" if rows else ""
 
     def _stand(self) -> None:
         if not self._connected:
@@ -634,37 +1537,57 @@ class OpcUaSource:
         """Say once that nothing can be read, and again when the cause changes."""
         self._counters["misses"] += 1
         self._detail = error.detail
-        if self._connected or self._fallen is not error.quality_cause:
-            if self._connected:
-                self._connected, self._since_ns = False, time.time_ns()
-            log.warning("%s: %s", self._device.name, error.detail)
-            self._fallen = error.quality_cause
-            at = (time.time_ns(), time.monotonic_ns())
-            self._post(missed(self._device, self._rows, error.quality_cause, *at))
+        if self._connected:
+            self._connected, self._since_ns = False, time.time_ns()
+            self._said.lose()
+            self._lost_ns = self._server_ns
+        elif self._fallen is error.quality_cause:
+            return
+        log.warning("%s: %s", self._device.name, error.detail)
+        self._fallen = error.quality_cause
+        at = (time.time_ns(), time.monotonic_ns())
+        self._post(missed(self._device, self._rows, error.quality_cause, *at))
 
 
-def _reading(value: ua.DataValue) -> tuple[float, int, int]:
-    """Value, quality and source time of one data value."""
-    stamp = value.SourceTimestamp
-    source_ns = 0 if stamp is None else _since_epoch_ns(stamp)
-    state = quality_of(value.StatusCode.value if value.StatusCode is not None else 0)
-    raw = value.Value.Value if value.Value is not None else None
-    if state & 3 == Status.BAD:
-        return math.nan, state, source_ns
-    if not isinstance(raw, (bool, int, float)):
-        return math.nan, bad(Cause.GARBLED), source_ns
-    return float(raw), state, source_ns
+def _value_of(node: ua.NodeId) -> ua.ReadValueId:
+    wanted = ua.ReadValueId()
+    wanted.NodeId = node
+    wanted.AttributeId = AttributeIds.Value
+    return wanted
 
 
-def _since_epoch_ns(stamp: dt.datetime) -> int:
-    aware = stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=dt.UTC)
-    return (aware - _EPOCH) // _MICROSECOND * 1000
+def _publish_request(standing: _Standing, published: Published | None) -> ua.PublishRequest:
+    """The next one, with thanks for the last."""
+    request = ua.PublishRequest()
+    request.Parameters.SubscriptionAcknowledgements = []
+    if published is not None and published.data:
+        done = ua.SubscriptionAcknowledgement()
+        done.SubscriptionId = standing.subscription_id
+        done.SequenceNumber = published.sequence
+        request.Parameters.SubscriptionAcknowledgements.append(done)
+    return request
 
 
-def _pages(nodes: dict[int, ua.NodeId]) -> Iterator[list[int]]:
-    rows = sorted(nodes)
-    for start in range(0, len(rows), ITEMS_PER_CALL):
-        yield rows[start : start + ITEMS_PER_CALL]
+def _history_request(
+    plan: _Backfill, nodes: dict[int, ua.NodeId], points: dict[int, bytes]
+) -> ua.HistoryReadRequest:
+    """Raw values of these nodes."""
+    details = ua.ReadRawModifiedDetails()
+    details.IsReadModified = False
+    details.StartTime = _EPOCH + dt.timedelta(microseconds=plan.from_ns // 1000)
+    details.EndTime = _EPOCH + dt.timedelta(microseconds=plan.to_ns // 1000)
+    details.NumValuesPerNode = HISTORY_VALUES
+    details.ReturnBounds = False
+    request = ua.HistoryReadRequest()
+    request.Parameters.HistoryReadDetails = details
+    request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+    request.Parameters.ReleaseContinuationPoints = False
+    for row, node in nodes.items():
+        wanted = ua.HistoryReadValueId()
+        wanted.NodeId = node
+        wanted.ContinuationPoint = points[row] or None
+        request.Parameters.NodesToRead.append(wanted)
+    return request
 
 
 def _ignore(_: object) -> None:
@@ -686,8 +1609,12 @@ def _stop_if_asked() -> None:
 
 
 @contextmanager
-def _translated(endpoint: str) -> Iterator[None]:
+def _translated(endpoint: str, hint: str = "") -> Iterator[None]:
     """Whatever asyncua raises becomes a SourceError here; a cancellation goes before everything.
+
+    Args:
+        endpoint: whom we talk to.
+        hint: what to do where the server does not know the service.
 
     Raises:
         SourceError: the call failed.
@@ -700,18 +1627,24 @@ def _translated(endpoint: str) -> Iterator[None]:
     except (Exception, asyncio.CancelledError) as error:
         # asyncua names no list of what it raises, and a hostile server can make it raise anything
         _stop_if_asked()
-        raise _meaning(endpoint, error) from error
+        raise _meaning(endpoint, error, hint) from error
     _stop_if_asked()
 
 
-def _meaning(endpoint: str, error: BaseException) -> SourceError:
+def _name(status: int) -> str:
+    """A status code's name in the standard."""
+    return ua.StatusCode(ua.UInt32(status)).name
+
+
+def _meaning(endpoint: str, error: BaseException, hint: str) -> SourceError:
     """What an exception out of asyncua says about the server."""
     if isinstance(error, (TimeoutError, asyncio.CancelledError)):  # the latter: a time-out met an answer
         return SourceError(Cause.COMM, f"{endpoint}: no answer in time")
-    if isinstance(error, UaStatusCodeError):
-        name = ua.StatusCode(error.code).name
+    if isinstance(error, (UaStatusCodeError, FaultError)):
+        name = _name(error.code if isinstance(error, UaStatusCodeError) else error.status)
         cause = Cause.REFUSED if name.startswith(_SECURITY_WORDS) else Cause.COMM
-        return SourceError(cause, f"{endpoint}: the server answers {name}")
+        more = f" ({hint})" if hint and name == "BadServiceUnsupported" else ""
+        return SourceError(cause, f"{endpoint}: the server answers {name}{more}")
     if isinstance(error, OSError):
         return SourceError(Cause.COMM, f"{endpoint}: {error.strerror or error}")
     what = f"{type(error).__name__}: {error}"

@@ -111,6 +111,7 @@ def options(pki: dict[str, Credentials], port: int, **more: object) -> opcua.Opt
         "certificate": pki["gateway"].certificate,
         "private_key": pki["gateway"].key,
         "trusted": pki["server"].certificate,
+        "rejected": pki["server"].certificate.parent / "rejected",
         "sampling_ms": 50.0,
         "publishing_ms": 50.0,
         "timeout_s": 2.0,
@@ -226,6 +227,7 @@ def test_one_shot_read_has_every_point(pki: dict[str, Credentials]) -> None:
                 ({"trusted": "nowhere"}, "No such file"),
                 ({"certificate": "nowhere"}, "No such file"),
                 ({"private_key": "no-key"}, "not a private key"),
+                ({"private_key": "other"}, "does not belong"),
             ],
         ),
     ],
@@ -241,7 +243,9 @@ def test_any_doubt_about_a_certificate_ends_the_attempt(
         if name == "nowhere":
             return tmp_path / "nowhere.pem"
         if name == "no-key":
-            return pki["gateway"].certificate
+            (tmp_path / "no.key").write_text("no key")
+            (tmp_path / "no.key").chmod(0o600)
+            return tmp_path / "no.key"
         return pki[name].key if key == "private_key" else pki[name].certificate
 
     async def story() -> None:
@@ -294,7 +298,7 @@ def test_a_planted_write_is_refused_before_the_socket(
     async def story() -> None:
         async with plant(pki["server"]) as far:
             one = source(pki, far.port, Catch())
-            async with one._opened() as client:
+            async with one._link.opened() as client:
                 node = ua.NodeId("gas", 2)
                 session = client.uaclient.session
                 with pytest.raises(WriteRefusedError):
@@ -433,11 +437,9 @@ def test_a_point_that_does_not_fit_names_its_cell(
 @pytest.mark.parametrize("url", ["", "http://plc", "opc.tcp://", "opc.tcp://plc:99999", "plc:4840"])
 def test_a_wrong_url_names_its_key(url: str) -> None:
     with pytest.raises(PointError) as caught:
-        opcua.Options(url, Path("a"), Path("b"), Path("c"))
+        opcua.Options(url)
     assert caught.value.field == "url"
 
 
 def test_the_port_may_be_left_out() -> None:
-    assert (
-        opcua.Options("opc.tcp://plc/x", Path("a"), Path("b"), Path("c")).endpoint == "opc.tcp://plc:4840/x"
-    )
+    assert opcua.Options("opc.tcp://plc/x").endpoint == "opc.tcp://plc:4840/x"
