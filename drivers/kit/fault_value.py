@@ -67,11 +67,8 @@ def _patterns_of(kind: str, fault: FaultValue) -> tuple[int, ...]:
 
 
 def _float_patterns(kind: str, number: Fraction) -> tuple[int, ...]:
-    """The nearest number the type holds; zero has two signs."""
-    try:
-        pattern = int.from_bytes(struct.pack(_FLOATS[kind], float(number)), "big")
-    except OverflowError:
-        return ()
+    """The nearest number the type holds (an entry's 20 digits are in reach of each); zero has two signs."""
+    pattern = int.from_bytes(struct.pack(_FLOATS[kind], float(number)), "big")
     if number:
         return (pattern,)
     return (0, 1 << _BITS_PER_REGISTER * REGISTERS_OF_TYPE[kind] - 1)

@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
 from drivers.kit.address import MAX_REGISTERS, Regions, locate
-from drivers.kit.decode import scaling
 from drivers.kit.errors import PointError
+from drivers.kit.fault_value import fault_patterns
+from drivers.kit.options import refuse, within
+from drivers.kit.planner import plan
+from drivers.kit.scaling import scale_of
 from drivers.kit.scan import Point
+from drivers.kit.status_word import parse_status_bits
+
+PERIOD_LEAST_S: Final = 0.05
+PERIOD_MOST_S: Final = 3_600.0
+LIFE_MOST_S: Final = 86_400.0
+"""Longest time a heartbeat or a value may be demanded to change within."""
+PERIODS_OF_LIFE: Final = 2
+"""Who looks once a period cannot see in less than so many of them that something stands still."""
+
+WORD_BITS: Final = {"uint16": 16, "uint32": 32}
+"""Types a status word may have."""
+_TYPES: Final = {
+    "status_point": tuple(WORD_BITS),
+    "heartbeat_point": ("bit",),
+    "decimals_point": ("uint16", "int16", "uint32", "int32", "bcd16"),
+}
+"""Types a point may have that another one names here."""
+_PLAIN: Final = (
+    ("scale", 1.0),
+    ("offset", 0.0),
+    ("raw_lo", None),
+    ("raw_hi", None),
+    ("range_lo", None),
+    ("range_hi", None),
+    ("fault_values", ""),
+    ("decimals_point", ""),
+)
+"""What a text has none of."""
 
 
 def check_point(point: Point, unit_id: int) -> None:
@@ -15,7 +50,30 @@ def check_point(point: Point, unit_id: int) -> None:
         PointError: a cell of it is wrong.
     """
     locate(point, unit_id)
-    scaling(point.scale, point.offset)
+    scale_of(point)
+    fault_patterns(point)
+    parse_status_bits(point.status_bits)
+    if point.type == "string":
+        for field, empty in _PLAIN:
+            if getattr(point, field) != empty:
+                refuse(field, "文本没有这一项。", "A string has none.", "空", "nothing")
+    _both(point, "status_point", "status_bits")
+    _both(point, "heartbeat_point", "heartbeat_s")
+    if point.period_s is not None:
+        within("period_s", point.period_s, PERIOD_LEAST_S, PERIOD_MOST_S)
+    for field in ("heartbeat_s", "frozen_s"):
+        if (life_s := getattr(point, field)) is not None:
+            within(field, life_s, PERIOD_LEAST_S, LIFE_MOST_S)
+    if point.sample_deadband:
+        zh, en = "轮询的设备没有采集死区。", "A device that is polled has no deadband."
+        refuse("sample_deadband", zh, en, "空", "nothing")
+
+
+def _both(point: Point, one: str, other: str) -> None:
+    """Two cells that say nothing without each other."""
+    for empty, full in ((one, other), (other, one)):
+        if not getattr(point, empty) and getattr(point, full):
+            refuse(empty, f"写了 {full},也要写它。", f"It goes with {full}.", f" {empty}", empty)
 
 
 def check_points(
@@ -35,4 +93,62 @@ def check_points(
         unreadable: what no request may touch.
         period_s: of points that name none, where the caller knows it.
     """
-    return []
+    known = {point.name: point for point in points}
+    errors = []
+    for row, point in enumerate(points):
+        asked = partial(
+            plan, points, unit_id, max_registers=max_registers, unreadable=unreadable, rows=(row,)
+        )
+        checks: tuple[Callable[[], object], ...] = (
+            asked,
+            *(partial(_check_partner, point, field, known, period_s) for field in _TYPES),
+            partial(_check_life, point, period_s),
+        )
+        for check in checks:
+            try:
+                check()
+            except PointError as error:
+                error.point = point.name
+                errors.append(error)
+    return errors
+
+
+def _check_partner(point: Point, field: str, known: dict[str, Point], period_s: float | None) -> None:
+    """The point that another one names: is it there, in the same scan, and of a use?"""
+    name = getattr(point, field)
+    if not name:
+        return
+    other = known.get(name)
+    if other is None or other is point:
+        zh, en = f"这台设备上没有另一个点“{name}”。", f'This device has no other point "{name}".'
+        refuse(field, zh, en, "同一设备上的位号", "the tag of a point of the same device")
+    if _period(other, period_s) != _period(point, period_s):
+        zh = f"“{name}”的采集周期与本点不同。"
+        en = f'"{name}" is read in another period than this point.'
+        refuse(field, zh, en, "采集周期相同的位号", "the tag of a point of the same period")
+    if other.type not in _TYPES[field]:
+        zh, en = f"“{name}”的数据类型用不了。", f'"{name}" has a type that is of no use here.'
+        types = " / ".join(_TYPES[field])
+        refuse(field, zh, en, f"数据类型为 {types} 的点", f"the tag of a point of type {types}")
+    if field == "status_point":
+        parse_status_bits(point.status_bits, WORD_BITS[other.type])
+    if other.status_point or other.decimals_point or scale_of(other) != (1.0, 0.0, 1.0):
+        zh = f"“{name}”本身有换算、状态点或小数位点。"
+        en = f'"{name}" is itself scaled, or has a status point or a decimals point.'
+        refuse(field, zh, en, "一个没有这些的点", "the tag of a point without these")
+
+
+def _check_life(point: Point, period_s: float | None) -> None:
+    """Is there time enough to see that something moves?"""
+    period = _period(point, period_s)
+    for field in ("heartbeat_s", "frozen_s"):
+        life_s = getattr(point, field)
+        if life_s is not None and period is not None and life_s < PERIODS_OF_LIFE * period:
+            zh = f"{life_s:g} s 短于 {PERIODS_OF_LIFE} 个采集周期,看不出变化。"
+            en = f"{life_s:g} s is less than {PERIODS_OF_LIFE} periods: no change can be seen in it."
+            least = f"{PERIODS_OF_LIFE * period:g}"
+            refuse(field, zh, en, f"至少 {least} 的秒数", f"at least {least}")
+
+
+def _period(point: Point, period_s: float | None) -> float | None:
+    return period_s if point.period_s is None else point.period_s

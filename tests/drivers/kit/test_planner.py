@@ -1,4 +1,4 @@
-"""The block plan: every notation of an address, few requests, no torn value, one plan for one set of points."""
+"""The block plan: few requests, no torn value, nothing unreadable touched, one plan for one set of points."""
 
 from __future__ import annotations
 
@@ -6,72 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.kit.address import BIT_TABLES, locate, parse_regions
 from drivers.kit.errors import PointError
-from drivers.kit.planner import BIT_TABLES, Block, locate, narrow, parse_address, plan
+from drivers.kit.planner import Block, Group, groups, narrow, plan
 from drivers.kit.scan import Point
 
 
 def holding(offset: int, kind: str = "uint16", **more: object) -> Point:
     return Point(f"p{offset}", f"FC03/{offset}", type=kind, **more)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("40001", (3, 0)),
-        ("49999", (3, 9998)),
-        ("400001", (3, 0)),
-        ("465536", (3, 65535)),
-        ("30001", (4, 0)),
-        ("33001", (4, 3000)),
-        ("10001", (2, 0)),
-        ("00001", (1, 0)),
-        ("000001", (1, 0)),
-        ("FC03/0", (3, 0)),
-        ("fc4/17", (4, 17)),
-        ("FC01/0x10", (1, 16)),
-        ("0x0000", (3, 0)),
-        ("0xFFFF", (3, 65535)),
-        (" 40001 ", (3, 0)),
-        ("\uff14\uff10\uff10\uff10\uff11", (3, 0)),  # full-width, as Excel leaves it
-    ],
-)
-def test_every_notation_has_one_stored_form(text: str, place: tuple[int, int]) -> None:
-    assert parse_address(text) == place
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "1", "40000", "400000", "465537", "50001", "20001", "FC05/0", "FC03/65536", "0x10000", "四零零零一"],
-)
-def test_what_is_no_address_is_refused_with_cause_and_remedy_in_both_languages(text: str) -> None:
-    with pytest.raises(PointError) as caught:
-        parse_address(text)
-    assert caught.value.field == "address"
-    for words in (caught.value.cause, caught.value.remedy):
-        assert words["zh"]
-        assert words["en"]
-    assert "40001" in caught.value.remedy["zh"]
-
-
-@pytest.mark.parametrize(
-    ("point", "field"),
-    [
-        (Point("a", "00001", type="uint16"), "type"),
-        (Point("a", "00001", type="bit", bit=1), "bit"),
-        (Point("a", "40001", type="bit"), "bit"),
-        (Point("a", "40001", type="bit", bit=16), "bit"),
-        (Point("a", "40001", type="uint16", bit=0), "bit"),
-        (Point("a", "40001", type="double"), "type"),
-        (Point("a", "40001", type="float32", order="ACBD"), "order"),
-        (Point("a", "465536", type="float32"), "address"),
-        (Point("a", "40001", unit_id=256), "unit_id"),
-    ],
-)
-def test_a_point_that_does_not_fit_together_names_its_cell(point: Point, field: str) -> None:
-    with pytest.raises(PointError) as caught:
-        locate(point, 1)
-    assert caught.value.field == field
 
 
 def test_hundred_registers_in_line_are_one_request() -> None:
@@ -107,41 +49,122 @@ def test_units_and_tables_are_apart_and_bits_reach_further() -> None:
     ]
 
 
+def test_what_alarms_hang_on_is_asked_first_and_costs_no_more_requests() -> None:
+    calm = (holding(0), holding(300), Point("c", "00001", type="bit"))
+    points = (*calm, holding(305, alarmed=True))
+    assert [b.start for b in plan(points, 1, max_gap=8)] == [300, 0, 0]
+    assert len(plan(points, 1, max_gap=8)) == len(plan((*calm, holding(305)), 1, max_gap=8))
+
+
+def test_an_unreadable_region_is_read_around() -> None:
+    points = (holding(0), holding(9), holding(11))
+    assert [(b.start, b.count) for b in plan(points, 1, max_gap=8)] == [(0, 12)]
+    around = plan(points, 1, max_gap=8, unreadable=parse_regions(["FC03/5-FC03/6"]))
+    assert [(b.start, b.count) for b in around] == [(0, 1), (9, 3)]
+    other_table = plan(points, 1, max_gap=8, unreadable=parse_regions(["FC04/5-FC04/6"]))
+    assert len(other_table) == 1
+
+
+@pytest.mark.parametrize("region", ["FC03/8", "FC03/9", "FC03/0-FC03/8", "FC03/9-FC03/20", "FC03/0-FC03/20"])
+def test_a_value_that_reaches_into_an_unreadable_region_is_refused(region: str) -> None:
+    with pytest.raises(PointError) as caught:
+        plan((holding(8, "uint32"),), 1, unreadable=parse_regions([region]))
+    assert (caught.value.field, caught.value.point) == ("address", "p8")
+
+
+def test_a_value_beside_an_unreadable_region_is_read() -> None:
+    regions = parse_regions(["FC03/7", "FC03/10"])
+    assert [(b.start, b.count) for b in plan((holding(8, "uint32"),), 1, unreadable=regions)] == [(8, 2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "field"), [("float64", {}, "type"), ("string", {"length": 4}, "length")]
+)
+def test_a_value_wider_than_a_request_is_refused_and_not_torn(
+    kind: str, more: dict[str, int], field: str
+) -> None:
+    with pytest.raises(PointError) as caught:
+        plan((holding(0, kind, **more),), 1, max_registers=3)
+    assert caught.value.field == field
+
+
+def test_scan_groups_come_with_alarms_first_then_the_faster() -> None:
+    points = (
+        holding(0),
+        holding(1, period_s=60.0),
+        holding(2, period_s=1.0),
+        holding(3, period_s=10.0, alarmed=True),
+        holding(4, period_s=0.5),
+    )
+    assert groups(points, 1.0) == (
+        Group(10.0, (3,)),
+        Group(0.5, (4,)),
+        Group(1.0, (0, 2)),
+        Group(60.0, (1,)),
+    )
+
+
 offsets = st.integers(0, 600)
-tables = st.sampled_from(["uint16", "int16", "float32", "uint32", "coil", "contact"])
+tables = st.sampled_from(
+    ["uint16", "int16", "float32", "uint32", "coil", "contact", "float64", "int64", "string"]
+)
+regions = st.lists(st.tuples(st.sampled_from([1, 2, 3]), offsets, st.integers(0, 9)), max_size=6)
 
 
 def build(kind: str, offset: int, unit: int) -> Point:
     if kind in ("coil", "contact"):
         return Point("x", f"FC0{1 if kind == 'coil' else 2}/{offset}", type="bit", unit_id=unit)
-    return Point("x", f"FC03/{offset}", type=kind, unit_id=unit)
+    length = 1 + offset % 8 if kind == "string" else None
+    return Point("x", f"FC03/{offset}", type=kind, unit_id=unit, length=length, alarmed=offset % 37 == 0)
 
 
-@settings(max_examples=150, deadline=None)
+def fits(point: Point, unreadable: list[tuple[int, int, int]], max_registers: int) -> bool:
+    span = locate(point, 1)
+    return span.width <= max_registers and not any(
+        code == span.function_code and first <= k <= first + more
+        for code, first, more in unreadable
+        for k in range(span.offset, span.end)
+    )
+
+
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(tables, offsets, st.integers(1, 2)), max_size=60),
     st.integers(2, 125),
     st.integers(0, 20),
+    regions,
     st.randoms(use_true_random=False),
 )
 def test_every_point_is_whole_in_exactly_one_allowed_block_whatever_the_order(
-    raw: list[tuple[str, int, int]], max_registers: int, max_gap: int, rng: object
+    raw: list[tuple[str, int, int]],
+    max_registers: int,
+    max_gap: int,
+    unreadable: list[tuple[int, int, int]],
+    rng: object,
 ) -> None:
-    points = tuple(build(*one) for one in raw)
-    blocks = plan(points, 1, max_registers=max_registers, max_gap=max_gap)
+    points = tuple(p for p in (build(*one) for one in raw) if fits(p, unreadable, max_registers))
+    closed = tuple((code, first, first + more) for code, first, more in unreadable)
+
+    def planned(of: tuple[Point, ...]) -> tuple[Block, ...]:
+        return plan(of, 1, max_registers=max_registers, max_gap=max_gap, unreadable=closed)
+
+    blocks = planned(points)
     assert sorted(row for block in blocks for row in block.rows) == list(range(len(points)))
     for block in blocks:
         most = min(2000, 16 * max_registers) if block.function_code in BIT_TABLES else max_registers
         assert 1 <= block.count <= most
+        for code, first, last in closed:
+            assert code != block.function_code or last < block.start or first >= block.start + block.count
         for row in block.rows:
             span = locate(points[row], 1)
             assert (span.unit_id, span.function_code) == (block.unit_id, block.function_code)
             assert block.start <= span.offset
             assert span.end <= block.start + block.count
+    alarmed = [any(points[row].alarmed for row in block.rows) for block in blocks]
+    assert alarmed == sorted(alarmed, reverse=True)
     shuffled = list(points)
     rng.shuffle(shuffled)  # type: ignore[attr-defined]
-    again = plan(tuple(shuffled), 1, max_registers=max_registers, max_gap=max_gap)
-    assert [(b.unit_id, b.function_code, b.start, b.count) for b in again] == [
+    assert [(b.unit_id, b.function_code, b.start, b.count) for b in planned(tuple(shuffled))] == [
         (b.unit_id, b.function_code, b.start, b.count) for b in blocks
     ]
 
