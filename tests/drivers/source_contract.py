@@ -1,6 +1,6 @@
 """What every driver's source must keep (kit.contract.Source), asked of any of them through a real wire.
 
-``test_contract.py`` gives a ``Subject`` for every driver: a way to make a source, and a ``Wire`` with a healthy real
+A driver's ``stage_NAME.py`` gives a ``Subject``: a way to make a source, and a ``Wire`` with a healthy real
 peer behind it whose numbers the suite can choose. ``OF_EVERY_SOURCE`` holds for all of them, ``OF_A_WIRE`` for those
 whose answers are bytes on a wire. A promise that breaks is an AssertionError that says what was seen.
 """
@@ -596,6 +596,8 @@ async def _grown(duration_s: float) -> int:
 
 
 Promise = Callable[[Subject], Awaitable[None]]
+Stage = Callable[[Path], AbstractAsyncContextManager[Subject]]
+"""Sets a device up, in a folder of its own."""
 
 
 def _of(promise: Callable[[MakeSource, Line], Awaitable[None]]) -> Promise:

@@ -1,79 +1,69 @@
-"""Every driver's page: its sample is right, and its table of promises says done, todo or exempt because."""
+"""Every driver's page: its parts, its samples as the gateway takes them, and what it promises."""
 
 from __future__ import annotations
 
-import csv
-import importlib
-import re
-import tomllib
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
+import page_contract
 import pytest
 
 import drivers
-from drivers.kit.scan import Device, Point
 
 ROOM = Path(drivers.__file__).parent
-PAGES = sorted(ROOM.glob("*.md"))
-DRIVERS = [page for page in PAGES if page.stem != "README"]
-COMMON = {"name", "driver", "period_s", "gb_code"}
+PAGES = sorted(page for page in ROOM.glob("*.md") if page.stem != "README")
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-
-
-def options(module: Any, table: dict[str, Any]) -> Any:
-    own = {key: value for key, value in table.items() if key not in COMMON}
-    paths = {field.name for field in fields(module.Options) if "Path" in str(field.type)}
-    return module.Options(**{key: Path(value) if key in paths else value for key, value in own.items()})
-
-
-def point(row: dict[str, str]) -> Point:
-    convert: dict[str, Any] = {"bit": int, "scale": float, "offset": float, "unit_id": int}
-    given = {
-        key: convert.get(key, str)(cell) for key, cell in row.items() if cell and key not in ("tag", "device")
-    }
-    return Point(row["tag"], **given)
+def stem(page: Path) -> str:
+    return page.stem
 
 
 def test_every_driver_module_has_its_page() -> None:
     modules = {path.stem for path in ROOM.glob("*.py")} - {"__init__"}
-    assert modules == {page.stem for page in DRIVERS}
+    assert modules == {page.stem for page in PAGES}
 
 
-@pytest.mark.parametrize("page", DRIVERS, ids=lambda page: page.stem)
-def test_the_sample_is_taken_by_its_driver(page: Path) -> None:
-    module = importlib.import_module(f"drivers.{page.stem}")
-    (sample,) = blocks(page, "toml")
-    ((kind, (table,)),) = tomllib.loads(sample).items()
-    assert table["driver"] == page.stem
-    chosen = options(module, table)
-    assert {field.name for field in fields(module.Options)} <= set(table), "the sample shows every option"
-    if kind == "camera":
-        module.connect(table["name"], chosen)
-        return
-    (rows,) = blocks(page, "csv")
-    points = tuple(point(row) for row in csv.DictReader(rows.splitlines()))
-    assert points
-    for one in points:
-        module.check_point(one, chosen)
-    source = module.connect(Device(table["name"], points), chosen, lambda _: None)
-    assert not source.state().connected
+@pytest.mark.parametrize("page", PAGES, ids=stem)
+def test_the_page_has_its_parts(page: Path) -> None:
+    page_contract.has_its_parts(page)
 
 
-@pytest.mark.parametrize("page", DRIVERS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=stem)
+def test_the_samples_are_taken_by_the_gateway(page: Path, tmp_path: Path) -> None:
+    page_contract.samples_are_taken(page, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=stem)
+def test_the_sample_shows_every_option_and_no_other(page: Path) -> None:
+    page_contract.sample_shows_every_option(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=stem)
 def test_the_promises_are_done_to_do_or_exempt_with_a_reason(page: Path) -> None:
-    table = page.read_text(encoding="utf-8").split("| Promise | State |\n|---|---|\n")[1]
-    states = [line.strip("| ").split(" | ")[1] for line in table.splitlines() if line.startswith("|")]
-    assert "done" in states
-    assert [state for state in states if not re.fullmatch(r"done|todo|exempt because \w.+", state)] == []
+    page_contract.promises_are_told(page)
 
 
 def test_the_rooms_page_names_every_file_of_the_room_and_of_the_kit() -> None:
-    for folder in (ROOM, ROOM / "kit"):
+    for folder in (ROOM, *(path.parent for path in ROOM.glob("*/README.md"))):
         text = (folder / "README.md").read_text(encoding="utf-8")
         names = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
         assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "check"),
+    [
+        ("# host\n", "# box\n", "has_its_parts"),
+        ("## Limits\n", "## Known\n", "has_its_parts"),
+        ("Parallel requests:", "Requests:", "has_its_parts"),
+        ("| done |", "| nearly |", "promises_are_told"),
+        ("| exempt because nothing is opened for writing |", "| exempt |", "promises_are_told"),
+        ("\npower_ok_text", "\npower_fine_text", "sample_shows_every_option"),
+    ],
+)
+def test_a_page_that_lacks_something_is_found_out(was: str, becomes: str, check: str, tmp_path: Path) -> None:
+    page = tmp_path / "host.md"
+    text = (ROOM / "host.md").read_text(encoding="utf-8")
+    assert was in text
+    page.write_text(text.replace(was, becomes), encoding="utf-8")
+    with pytest.raises(AssertionError):
+        getattr(page_contract, check)(page)
