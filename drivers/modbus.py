@@ -1,14 +1,14 @@
-"""Reads Modbus TCP devices and posts their columns. Owns the socket and its life; decides no value, no plan.
+"""Reads Modbus devices over TCP, RTU or by listening, and posts their columns. Decides no value and no plan.
 
-Requests are built by pymodbus (its request classes and its framer) once per block and only get a new
-transaction identifier per poll. Its client is not used: it accepts answers with transaction 0, of another
-function code or too short, holds one lock through retries and builds a list of ints per answer; the checks
-it leaves out are few (``kit.mbap``), and without it a poll costs about what a bare asyncio read costs.
+Requests are built by pymodbus (its request classes and its framers) once per block; over TCP they only get a new
+transaction identifier per poll. Its client is not used: it accepts answers with transaction 0, of another function
+code or too short, holds one lock through retries and builds a list of ints per answer; the checks it leaves out
+are few (``kit.mbap``, ``kit.rtu``), and without it a poll costs about what a bare asyncio read costs.
 
-Read-only by construction: ``encode_request`` knows four reading requests and no other, and ``Link.send``,
-the one line that writes to a socket, looks at the function code of every frame again.
+Read-only by construction: ``encode_request`` knows four reading requests and no other, and ``send`` of each link
+(``wire.modbus_link``), the one line that writes, looks at every frame again. Listening opens nothing for writing.
 
-Longer than 400 lines, because a driver is one file: options, one connection, and the life of one device.
+Longer than 400 lines, because a driver is one file: options, the life of one polled device, and of one overheard.
 """
 
 from __future__ import annotations
@@ -19,43 +19,58 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
+from typing import Final, NamedTuple
 
-from pymodbus.framer import FramerSocket
+import numpy as np
+from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
-from drivers.kit.contract import Post, SourceState
-from drivers.kit.decode import Decoder, compile_plan, scaling
-from drivers.kit.errors import SourceError, WriteRefusedError
-from drivers.kit.mbap import HEADER_BYTES, REQUEST_BYTES, Conversation, GarbledError, Question
+from drivers.kit import mbap, point_check, rtu
+from drivers.kit.address import MAX_REGISTERS, READING_FUNCTION_CODES, Regions, parse_regions
+from drivers.kit.contract import Post, Source, SourceState
+from drivers.kit.decode import Decoder, compile_plan
+from drivers.kit.errors import PointError, SourceError, WriteRefusedError
+from drivers.kit.judgement import Judge
 from drivers.kit.options import refuse, within
-from drivers.kit.pace import next_due, period_ns
+from drivers.kit.overhear import Notebook, Overhearing
+from drivers.kit.pace import Agenda, Load, period_ns
 from drivers.kit.patience import UNIT_ABSENT, Patience, cause_of_exception
-from drivers.kit.planner import MAX_REGISTERS, READING_FUNCTION_CODES, Block, locate, plan
+from drivers.kit.planner import Block, groups, plan
 from drivers.kit.quality import Cause
-from drivers.kit.scan import Device, Point, Scan, missed
+from drivers.kit.scan import Device, IndexArray, Point, Scan, missed
+from drivers.wire.bell import Bell, bell, sleep_until
+from drivers.wire.modbus_link import Ear, Link, RtuLink, SilentError, Wired
+from drivers.wire.serial import BAUDS, PARITIES, Line, open_line
 
 POLLED: Final = True
-"""Every point is posted in every period; see ``kit.contract``."""
+"""Every point is posted in every period of its group; see ``kit.contract``."""
+TRANSPORTS: Final = ("tcp", "rtu", "rtu_over_tcp", "listen")
+ON_A_LINE: Final = ("rtu", "listen")
 BACKOFF_FIRST_S: Final = 0.25
 BACKOFF_MAX_S: Final = 5.0
 """The wait before a new connection is drawn from 0 to a bound that doubles between these two."""
 ROUNDS_TO_REOPEN: Final = 3
 """After so many rounds in a row with questions but no answer at all the connection is taken for half open."""
 PROBE_SHARE: Final = 0.8
-"""A silent unit is asked for this share of the time left before the next scan, so that the scan is not late."""
-TIMEOUTS_PER_S: Final = 100
-"""Timeouts are rounded up to these fractions of a second, so that requests of one slot share a timer."""
+"""Silent units are asked for this share of the time left before the next scan, so that the scan is not late."""
+FAIR_PROBE_S: Final = 0.2
+"""Each gets this at least (or what is left, if that is less); those for whom there is no time are first next time."""
 MIN_PROBE_S: Final = 0.02
 """With less time than this a silent unit is not asked."""
+BUS_SHARE: Final = 0.05
+"""Where scans leave no time at all, silent units may take this share of the line all the same."""
+SPARE_S: Final = 0.02
+"""An answer is not waited for so long that the rest of the scan would end later than this before the next one."""
+READ_LOOK_S: Final = 0.02
+"""A single read by listening looks so often whether everything was overheard."""
+OVERHEARD_PERIODS: Final = 3
+"""A point that was not overheard for so many periods of its group is bad."""
 
 _NS_PER_S: Final = 1_000_000_000
-_FRAMER: Final = FramerSocket(DecodePDU(is_server=False))
 _REQUESTS: Final = {
     1: ReadCoilsRequest,
     2: ReadDiscreteInputsRequest,
@@ -63,6 +78,8 @@ _REQUESTS: Final = {
     4: ReadInputRegistersRequest,
 }
 assert _REQUESTS.keys() == READING_FUNCTION_CODES, "the allow-list of requests is the reading function codes"
+_TCP_FRAMER: Final = FramerSocket(DecodePDU(is_server=False))
+_RTU_FRAMER: Final = FramerRTU(DecodePDU(is_server=False))
 
 log = logging.getLogger(__name__)
 
@@ -72,31 +89,91 @@ class Options:
     """A device's own keys in gateway.toml.
 
     Attributes:
-        host: address of the device; an IP address, so that no name server stands between box and PLC.
+        host: address of the device or converter; an IP address, so that no name server stands between box and PLC.
         port: TCP port.
         unit_id: unit identifier (站号) of points that name none.
-        timeout_s: how long an answer or a connection may take.
+        timeout_s: how long an answer or a connection may take; on a line, the line's own time comes on top.
         max_registers: most registers in one request, 2 to 125.
         max_gap: most unwanted registers read along to save a request.
+        transport: ``tcp``, ``rtu``, ``rtu_over_tcp`` or ``listen``.
+        standby: "host:port" of the second PLC of a redundant pair; "" for none.
+        serial: the tty of ``rtu`` and ``listen``.
+        baud: of the serial line, that behind a converter, too.
+        parity: ``N``, ``E`` or ``O``.
+        stop_bits: 1 or 2.
+        unreadable: ranges no request may touch, e.g. ``40101-40110``.
     """
 
-    host: str
+    host: str = ""
     port: int = 502
     unit_id: int = 1
     timeout_s: float = 1.0
     max_registers: int = MAX_REGISTERS
     max_gap: int = 8
+    transport: str = "tcp"
+    standby: str = ""
+    serial: str = ""
+    baud: int = 9600
+    parity: str = "N"
+    stop_bits: int = 1
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.host.strip():
-            refuse(
-                "host", "PLC 地址为空。", "The address is empty.", " PLC 的 IP 地址", "the PLC's IP address"
-            )
+        one_of("transport", self.transport, TRANSPORTS)
         within("port", self.port, 1, 65_535)
-        within("unit_id", self.unit_id, 0, 255)
+        within("unit_id", self.unit_id, *((1, 247) if self.is_rtu else (0, 255)))
         within("timeout_s", self.timeout_s, 0.05, 60)
         within("max_registers", self.max_registers, 2, MAX_REGISTERS)
         within("max_gap", self.max_gap, 0, MAX_REGISTERS)
+        one_of("baud", self.baud, BAUDS)
+        one_of("parity", self.parity, PARITIES)
+        one_of("stop_bits", self.stop_bits, (1, 2))
+        if self.transport in ON_A_LINE:
+            if not self.serial.strip():
+                zh, en = "没有写串口。", "No serial line is named."
+                refuse("serial", zh, en, "串口，如 /dev/ttyUSB0", "the serial line, e.g. /dev/ttyUSB0")
+            if self.host or self.standby:
+                key = "host" if self.host else "standby"
+                zh = f"{self.transport} 走串口，没有网络地址。"
+                en = f"{self.transport} uses a serial line and has no address."
+                refuse(key, zh, en, "空", "nothing there")
+        elif not self.host.strip():
+            zh, en = "PLC 地址为空。", "The address is empty."
+            refuse("host", zh, en, " PLC 的 IP 地址", "the PLC's IP address")
+        if self.standby:
+            host, _, port = self.standby.rpartition(":")
+            if not (host.strip() and port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
+                zh, en = f"备用地址“{self.standby}”不完整。", f'"{self.standby}" is no address with a port.'
+                refuse("standby", zh, en, " IP:端口，如 192.168.10.22:502", "IP:port, e.g. 192.168.10.22:502")
+        parse_regions(self.unreadable)
+
+    @property
+    def is_rtu(self) -> bool:
+        """Frames carry a CRC and no transaction."""
+        return self.transport != "tcp"
+
+    @property
+    def line(self) -> Line:
+        """The serial line, that behind a converter, too."""
+        return Line(self.serial, self.baud, self.parity, self.stop_bits)
+
+    @property
+    def regions(self) -> Regions:
+        """What no request may touch."""
+        return parse_regions(self.unreadable)
+
+
+def one_of(field: str, value: object, choice: Sequence[object]) -> None:
+    """A key has one of a few values.
+
+    Raises:
+        PointError: it has another.
+    """
+    if value not in choice:
+        said = ", ".join(map(str, choice))
+        refuse(
+            field, f"“{value}”不可用。", f'"{value}" is not possible.', f"其中之一：{said}", f"one of {said}"
+        )
 
 
 def check_point(point: Point, options: Options) -> None:
@@ -105,24 +182,30 @@ def check_point(point: Point, options: Options) -> None:
     Raises:
         PointError: it cannot be read as written.
     """
-    locate(point, options.unit_id)
-    scaling(point.scale, point.offset)
+    if options.is_rtu and point.unit_id is not None:
+        within("unit_id", point.unit_id, 1, 247)
+    point_check.check_point(point, options.unit_id)
 
 
-def connect(device: Device, options: Options, post: Post) -> ModbusSource:
+def check_device(points: tuple[Point, ...], options: Options) -> list[PointError]:
+    """Do these points go together?"""
+    return point_check.check_points(
+        points, options.unit_id, max_registers=options.max_registers, unreadable=options.regions
+    )
+
+
+def connect(device: Device, options: Options, post: Post) -> Source:
     """A source for this device; opens nothing yet.
 
     Raises:
         PointError: a point cannot be read as written.
     """
+    if options.transport == "listen":
+        return ListeningSource(device, options, post)
     return ModbusSource(device, options, post)
 
 
-class _SilentError(SourceError):
-    """No answer in time."""
-
-
-class _RefusedError(SourceError):
+class RefusedError(SourceError):
     """The device answered with an exception."""
 
     def __init__(self, code: int, block: Block) -> None:
@@ -134,8 +217,8 @@ class _RefusedError(SourceError):
         self.code = code
 
 
-def encode_request(block: Block) -> bytes:
-    """The request for a block, its transaction identifier still 0.
+def encode_request(block: Block, *, is_rtu: bool = False) -> bytes:
+    """The whole request for a block; over TCP its transaction identifier is still 0.
 
     Raises:
         WriteRefusedError: the function code is not one that only reads.
@@ -143,221 +226,168 @@ def encode_request(block: Block) -> bytes:
     request = _REQUESTS.get(block.function_code)
     if request is None:
         raise WriteRefusedError(f"function code {block.function_code} is not a reading one")
-    return _FRAMER.buildFrame(request(address=block.start, count=block.count, dev_id=block.unit_id))
+    framer = _RTU_FRAMER if is_rtu else _TCP_FRAMER
+    return framer.buildFrame(request(address=block.start, count=block.count, dev_id=block.unit_id))
 
 
-class Bell:
-    """One timer per instant, for everyone who waits for it: timers of their own cost about half a read."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[float, _Instant] = {}
-
-    def call_at(self, at_s: float, key: object, call: Callable[[], None]) -> None:
-        """Call when the running loop's clock shows this; ``call`` must not raise."""
-        instant = self._waiting.get(at_s)
-        if instant is None:
-            timer = asyncio.get_running_loop().call_at(at_s, self._ring, at_s)
-            instant = self._waiting[at_s] = _Instant(timer, {})
-        instant.calls[key] = call
-
-    def take_back(self, at_s: float, key: object) -> None:
-        """Do not call any more, if it has not been."""
-        instant = self._waiting.get(at_s)
-        if instant is not None:
-            instant.calls.pop(key, None)
-            if not instant.calls:
-                instant.timer.cancel()
-                del self._waiting[at_s]
-
-    def _ring(self, at_s: float) -> None:
-        for call in self._waiting.pop(at_s).calls.values():
-            call()
-
-
-class _Instant(NamedTuple):
-    timer: asyncio.TimerHandle
-    calls: dict[object, Callable[[], None]]
-
-
-_BELLS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Bell]] = WeakKeyDictionary()
-
-
-def _bell() -> Bell:
-    """The running loop's."""
-    return _BELLS.setdefault(asyncio.get_running_loop(), Bell())
-
-
-class Answer(Protocol):
-    """Who waits for an answer: a future, or ``_Rounds``."""
-
-    def done(self) -> bool:
-        """It does not wait any more."""
-
-    def set_result(self, outcome: bytes | int, /) -> None:
-        """The data bytes of the block, or the code of an exception."""
-
-    def set_exception(self, error: SourceError, /) -> None:
-        """There is no answer."""
-
-
-class Link(asyncio.Protocol):
-    """One TCP connection, used once: one request at a time.
+class _Group:
+    """Points read together, and how far their scan has come.
 
     Attributes:
-        lost: why it can no longer be used, "" while it can.
-        talk: what was said on it.
+        questions: what is asked for, in this order.
+        parts: the data of the blocks read so far.
+        failed: which of them were not, and why.
+        is_read: something of its last scan was.
     """
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._bell = _bell()
-        self._transport: asyncio.Transport | None = None
-        self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._answer: Answer | None = None
-        self._late_s = 0.0
-        self.talk = Conversation()
-        self.lost = ""
+    def __init__(self, points: tuple[Point, ...], options: Options, period: int, rows: Sequence[int]) -> None:
+        self.period_ns = period
+        self._points = points
+        self._options = options
+        self._judge = Judge.of(points, rows)
+        self._exact = any(points[row].type in ("string", "uint64", "int64") for row in rows)
+        self._planned = plan(
+            points,
+            options.unit_id,
+            max_registers=options.max_registers,
+            max_gap=options.max_gap,
+            unreadable=options.regions,
+            rows=rows,
+        )
+        self.parts: list[bytes] = []
+        self.failed: list[tuple[int, Cause]] = []
+        self.is_read = False
+        self.plan_anew()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    @property
+    def columns(self) -> IndexArray:
+        """Its points, rising."""
+        return self._decoder.points
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop; whoever waits for an answer learns that none comes."""
-        self._end(SourceError(Cause.COMM, f"connection lost: {exc or 'closed by the device'}"))
-        if not self._closed.done():
-            self._closed.set_result(None)
+    def plan_anew(self) -> None:
+        """Ask for the blocks as first planned."""
+        self.questions: list[mbap.Question | rtu.Question] = []
+        self._replan(self._planned)
 
-    def data_received(self, data: bytes) -> None:
-        """Called by the loop."""
-        try:
-            outcome = self.talk.feed(data)
-        except GarbledError as error:
-            self._end(SourceError(Cause.GARBLED, f"garbled answer: {error}"))
-            return
-        answer = self._answer
-        # done: the reader was cancelled or gave up in this very turn of the loop
-        if outcome is not None and answer is not None and not answer.done():
-            answer.set_result(outcome)
+    def split(self, number: int, smaller: Sequence[Block]) -> None:
+        """Ask for these in a block's place."""
+        blocks = [question.block for question in self.questions]
+        blocks[number : number + 1] = smaller
+        self._replan(blocks)
 
-    def _give_up(self, unit_id: int) -> None:
-        answer = self._answer
-        if answer is not None and not answer.done():
-            self.talk.give_up()
-            answer.set_exception(_SilentError(Cause.COMM, f"unit {unit_id}: no answer in time"))
+    def _replan(self, blocks: Sequence[Block]) -> None:
+        is_rtu = self._options.is_rtu
+        make = rtu.Question if is_rtu else _tcp_question
+        self.questions = [make(block, encode_request(block, is_rtu=is_rtu)) for block in blocks]
+        self._decoder: Decoder = compile_plan(self._points, self._options.unit_id, blocks)
 
-    def _end(self, error: SourceError) -> None:
-        """Use this connection no more."""
-        self.lost = self.lost or error.detail
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
-        if self._transport is not None:
-            self._transport.abort()
+    def begin(self) -> None:
+        """Start over."""
+        self.parts, self.failed = [], []
 
-    def send(self, adu: bytes) -> None:
-        """Write one request; the only line of this driver that writes to a socket.
+    def scan(self, device: Device) -> Scan:
+        """The answers of all blocks as columns, taken now."""
+        parts = self.parts
+        taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
+        raw = parts[0] if len(parts) == 1 else b"".join(parts)
+        decoder = self._decoder
+        values, quality = decoder.decode(raw, self.failed)
+        if self._judge is not None:
+            values, quality = self._judge.judge(values, quality, decoder.watched(raw), mono_ns)
+        exact = decoder.exact(raw, quality) if self._exact else None
+        return Scan(
+            *(device.name, device.config_rev, decoder.points, values, quality, taken_ns, mono_ns),
+            *(None, raw, exact),
+        )
 
-        Raises:
-            WriteRefusedError: it is not exactly one reading request.
-        """
-        if len(adu) != REQUEST_BYTES or adu[HEADER_BYTES] not in READING_FUNCTION_CODES:
-            raise WriteRefusedError(f"not a reading request: {adu.hex()}")
-        assert self._transport is not None, "the loop made the connection before anyone could ask"
-        self._transport.write(adu)
+    def missed(self, device: Device) -> Scan:
+        """None of it could be read."""
+        self.is_read = False
+        if self._judge is not None:
+            self._judge.interrupted()
+        return missed(device, self.columns, Cause.COMM, time.time_ns(), time.monotonic_ns())
 
-    def put(self, question: Question, timeout_s: float, answer: Answer) -> None:
-        """Send a question; ``answer`` gets what comes of it, then the asker calls ``release``.
 
-        Raises:
-            SourceError: the link is lost.
-        """
-        if self.lost:
-            raise SourceError(Cause.COMM, self.lost)
-        self.send(self.talk.ask(question))
-        self._answer = answer
-        self._late_s = math.ceil((self._loop.time() + timeout_s) * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
-        self._bell.call_at(self._late_s, self, partial(self._give_up, question.block.unit_id))
+def _tcp_question(block: Block, request: bytes) -> mbap.Question:
+    return mbap.Question(block, request[2:])
 
-    def release(self) -> None:
-        """Nobody waits for an answer any more."""
-        self._bell.take_back(self._late_s, self)
-        self._answer = None
 
-    async def ask(self, question: Question, timeout_s: float) -> bytes:
-        """The data bytes of a block.
+class _Standing:
+    """How a source is, told and logged once per change."""
 
-        Raises:
-            SourceError: no usable answer; the link may be lost with it.
-        """
-        answer: asyncio.Future[bytes | int] = self._loop.create_future()
-        self.put(question, timeout_s, answer)
-        try:
-            outcome = await answer
-        finally:
-            self.release()
-        if isinstance(outcome, int):
-            raise _RefusedError(outcome, question.block)
-        return outcome
+    def __init__(self, device: str, endpoint: str, counters: Sequence[str]) -> None:
+        self._device = device
+        self._since_ns = time.time_ns()
+        self.is_connected = False
+        self.detail = f"{endpoint}: not connected yet"
+        self.counters = dict.fromkeys(counters, 0)
 
-    async def close(self, why: str = "closed by the gateway") -> None:
-        """Leave no socket behind."""
-        self._end(SourceError(Cause.COMM, why))
-        await self._closed
+    def turn(self, *, connected: bool, detail: str) -> None:
+        """It is so now."""
+        self.detail = detail
+        if connected != self.is_connected:
+            self.is_connected, self._since_ns = connected, time.time_ns()
+            log.log(logging.INFO if connected else logging.WARNING, "%s: %s", self._device, detail)
+
+    def state(self, load_percent: float | None = None) -> SourceState:
+        """For ``status``."""
+        counters = dict(self.counters)
+        return SourceState(self.is_connected, self._since_ns, self.detail, counters, "", load_percent)
 
 
 class ModbusSource:
-    """A Modbus TCP device being read; see ``kit.contract.Source``.
+    """A Modbus device being polled; see ``kit.contract.Source``.
 
-    A unit that fell silent no longer holds up the others: its points are posted bad at once, and it is asked
-    again in the time left over after each scan (one silent unit in turn).
+    A unit that fell silent no longer holds up the others: its points are posted bad at once, and it is asked again
+    in the time left over after each scan, which silent units share.
 
     Attributes:
-        questions: what is asked for in each scan, in this order.
-        slot: place within the period.
+        groups: its scan groups, the most important first.
+        agenda: which of them are to be read.
         timeout_s: how long an answer may take.
     """
 
     def __init__(self, device: Device, options: Options, post: Post) -> None:
-        self.questions: list[Question] = []
-        self.slot = device.slot
-        self.timeout_s = options.timeout_s
         self._device = device
         self._options = options
         self._post = post
-        self._endpoint = f"modbus tcp {options.host}:{options.port}"
-        self._blocks = plan(
-            device.points, options.unit_id, max_registers=options.max_registers, max_gap=options.max_gap
-        )
-        self._patience = Patience(device.points, options.unit_id)
+        self.timeout_s = options.timeout_s
+        self.groups = [
+            _Group(device.points, options, period_ns(group.period_s), group.rows)
+            for group in groups(device.points, device.period_s)
+        ]
+        periods = [group.period_ns for group in self.groups]
+        self.agenda = Agenda(periods, device.slot, time.monotonic_ns())
+        self._patience = Patience(device.points, options.unit_id, min(periods))
+        self._debts = rtu.Debts(round(options.timeout_s * _NS_PER_S))
+        self._load = Load(time.monotonic())
+        self._hosts = [(options.host, options.port)]
+        if options.standby:
+            host, _, port = options.standby.rpartition(":")
+            self._hosts.append((host.strip("[]"), int(port)))
+        units = {q.block.unit_id for group in self.groups for q in group.questions}
+        self.has_neighbours = len(units) > 1
+        self._detail = ""
         self._failures = 0
         self._mute_rounds = 0
-        self._connected = False
-        self._since_ns = time.time_ns()
-        self._detail = f"{self._endpoint}: not connected yet"
+        self._answers_seen = 0
+        self._usual_ns = 0
+        self._struck_ns = 0
+        self._probed_ns = 0
         names = ("answers", "misses", "garbled", "refused", "late", "reconnects", "overruns")
-        self._counters = dict.fromkeys(names, 0)
-        self._take(self._blocks)
+        self._standing = _Standing(device.name, self._endpoint, names)
 
-    def _take(self, blocks: tuple[Block, ...]) -> None:
-        """Ask for these blocks from now on."""
-        self.questions = [_question(block) for block in blocks]
-        self._decoder: Decoder = compile_plan(self._device.points, self._options.unit_id, blocks)
-
-    def overran(self, skipped: int) -> None:
-        """Count points of the grid that went by unread."""
-        self._counters["overruns"] += skipped
-
-    def finish(self, parts: list[bytes], link: Link) -> None:
-        """Post a scan whose every block was read."""
-        self._post(self._scan_of(parts))
-        if link.talk.late:
-            self._counters["late"] += link.talk.late
-            link.talk.late = 0
+    @property
+    def _endpoint(self) -> str:
+        if self._options.transport == "rtu":
+            return f"modbus rtu {self._options.serial}"
+        host, port = self._hosts[0]
+        return f"modbus {self._options.transport.replace('_', ' ')} {host}:{port}"
 
     def state(self) -> SourceState:
         """How the source is now."""
-        return SourceState(self._connected, self._since_ns, self._detail, dict(self._counters))
+        self._standing.counters["overruns"] = self.agenda.overruns
+        return self._standing.state(self._load.percent(time.monotonic()))
 
     async def read(self) -> Scan:
         """Read every point once over a connection of its own.
@@ -365,44 +395,45 @@ class ModbusSource:
         Raises:
             SourceError: the device could not be reached at all.
         """
+        everything = _Group(self._device.points, self._options, 0, range(len(self._device.points)))
         link = await self._open()
         try:
-            return await self._scan(link)
+            while not await self._step(everything, link, math.inf, None):
+                pass
         finally:
             await link.close()
+        return everything.scan(self._device)
 
     async def run(self) -> None:
         """Read for ever and post scans; ends by cancellation only."""
         link: Link | None = None
         dialling: asyncio.Task[Link] | None = None
-        period, bell = period_ns(self._device.period_s), _bell()
-        last_ns: int | None = None
-        begun = _Begun([])
+        trouble: _Trouble | None = None
+        ours = bell()
+        periods = [group.period_ns for group in self.groups]
+        self.agenda = agenda = Agenda(periods, self._device.slot, time.monotonic_ns())
         try:
             while True:
                 if link is not None:
-                    await self._poll(link, period, last_ns, begun)
-                    begun = _Begun([])
+                    await self._work(link, trouble)
+                    trouble = None
                     if link.lost:
                         await link.close()
                         link = None
-                    elif self._connected and self._patience.at_ease:
-                        rounds = _Rounds(self, link, bell, period, last_ns)
-                        begun = await rounds.until_trouble()
-                        last_ns = rounds.last_ns
-                        continue
-                due = next_due(time.monotonic_ns(), period, self._device.slot, last_ns)
-                self.overran(due.skipped)
-                if link is not None:
-                    await _sleep_until(due.at_s, bell)
-                else:
-                    dialling = dialling or asyncio.create_task(self._dial(), name=f"dial {self._device.name}")
-                    await asyncio.wait({dialling}, timeout=due.at_s - time.monotonic())
-                    if dialling.done():
-                        link, dialling = dialling.result(), None
-                        continue  # a device that is back is read at once, not only when its turn comes
+                    elif self._standing.is_connected and self._patience.at_ease:
+                        trouble = await _Rounds(self, link, ours).until_trouble()
+                    else:
+                        await self._idle(link)
+                    continue
+                dialling = dialling or asyncio.create_task(self._dial(), name=f"dial {self._device.name}")
+                await asyncio.wait({dialling}, timeout=agenda.at_s - time.monotonic())
+                if dialling.done():
+                    link, dialling = dialling.result(), None
+                    self._answers_seen = 0
+                    agenda.open_all()  # a device that is back is read at once, not only when its turn comes
+                elif (now_ns := time.monotonic_ns()) >= agenda.at_ns:
+                    agenda.strike(now_ns)
                     self._miss()
-                last_ns = due.at_ns
         finally:
             if dialling is not None:
                 dialling.cancel()
@@ -410,6 +441,8 @@ class ModbusSource:
                 link = end if isinstance(end, Link) else link
             if link is not None:
                 await link.close()
+
+    # -- the connection
 
     async def _dial(self) -> Link:
         """A new connection, however long it takes."""
@@ -421,20 +454,53 @@ class ModbusSource:
             try:
                 link = await self._open()
             except SourceError as error:
-                self._turn(connected=False, detail=error.detail)
+                self._standing.turn(connected=False, detail=error.detail)
+                self._hosts.append(self._hosts.pop(0))
                 if self._failures == 1:
+                    self.agenda.open_all()
                     self._miss()
                 continue
-            self._counters["reconnects"] += 1
+            self._standing.counters["reconnects"] += 1
             if self._patience.forget_refusals():
-                self._take(self._blocks)
+                for group in self.groups:
+                    group.plan_anew()
             return link
 
     async def _open(self) -> Link:
-        host, port, timeout_s = self._options.host, self._options.port, self._options.timeout_s
+        """A connection that may be asked on.
+
+        Raises:
+            SourceError: there is none, or the line is not silent.
+        """
+        options = self._options
+        link: Link
+        if options.transport == "rtu":
+            line = options.line
+            link = self._rtu_link(rtu.gap_ns(line.baud, line.byte_s))
+            _open_tty(line, link, self._endpoint)
+        else:
+            make = partial(Link, self._load) if options.transport == "tcp" else partial(self._rtu_link, 0)
+            link = await self._open_tcp(make)
+        if isinstance(link, RtuLink):
+            try:
+                await link.settle(options.timeout_s)
+            except BaseException as error:
+                await link.close()
+                if isinstance(error, SourceError):
+                    detail = f"{self._endpoint}: {error.detail}"
+                    raise SourceError(error.quality_cause, detail) from error
+                raise
+        return link
+
+    def _rtu_link(self, gap_ns: int) -> Link:
+        return RtuLink(self._load, self._debts, gap_ns, self._options.line.byte_s)
+
+    async def _open_tcp(self, make: Callable[[], Link]) -> Link:
+        host, port = self._hosts[0]
+        timeout_s = self._options.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                _, link = await asyncio.get_running_loop().create_connection(Link, host, port)
+                _, link = await asyncio.get_running_loop().create_connection(make, host, port)
         except TimeoutError as error:
             detail = f"{self._endpoint}: no connection within {timeout_s:g} s"
             raise SourceError(Cause.COMM, detail) from error
@@ -443,133 +509,207 @@ class ModbusSource:
         return link
 
     def _miss(self) -> None:
-        """Say of every point that it could not be read."""
-        self._counters["misses"] += 1
-        at = (time.time_ns(), time.monotonic_ns())
-        self._post(missed(self._device, self._decoder.points, Cause.COMM, *at))
+        """Say of every point that is due that it could not be read."""
+        self._standing.counters["misses"] += 1
+        while (number := self.agenda.turn()) is not None:
+            self._post(self.groups[number].missed(self._device))
+            self.groups[number].begin()
+            self.agenda.close(number)
 
-    async def _poll(self, link: Link, period: int, last_ns: int | None, begun: _Begun) -> None:
-        """One scan; then, in the time that is left, one question to a silent unit."""
-        answers = link.talk.answers - len(begun.parts)
-        self._post(await self._scan(link, begun))
+    # -- scans
+
+    def by_s(self) -> float:
+        """Until when an answer may be waited for, on the loop's clock, so that the neighbours' are not late."""
+        if not self.has_neighbours:
+            return math.inf
+        return self.agenda.at_s - self._usual_ns / _NS_PER_S - SPARE_S
+
+    def finish(self, number: int, link: Link) -> None:
+        """Post a scan whose every block was asked for."""
+        group = self.groups[number]
+        scan = group.scan(self._device)
+        counters = self._standing.counters
+        counters["answers"] += len(group.parts) - len(group.failed)
+        if link.talk.late:
+            counters["late"] += link.talk.late
+            link.talk.late = 0
+        group.is_read = len(group.failed) < len(group.parts)
+        group.begin()
+        self.agenda.close(number)
+        self._post(scan)
+
+    def struck(self) -> None:
+        """A point of the grid has come."""
+        now_ns = time.monotonic_ns()
+        self.agenda.strike(now_ns)
+        self._struck_ns = now_ns
+
+    def scanned(self) -> None:
+        """Everything that was due is read: so long it takes."""
+        if self.has_neighbours:
+            took_ns = time.monotonic_ns() - self._struck_ns
+            self._usual_ns = max(took_ns, self._usual_ns - self._usual_ns // 8)
+
+    async def _work(self, link: Link, trouble: _Trouble | None) -> None:
+        """Read what is due, the most important first."""
+        agenda = self.agenda
+        self._detail = ""
+        while trouble is not None or agenda.turn() is not None:
+            number = agenda.turn() if trouble is None else trouble.group
+            assert number is not None
+            error, trouble = (trouble.error if trouble else None), None
+            if await self._step(self.groups[number], link, self.by_s(), error):
+                self.finish(number, link)
+            if time.monotonic_ns() >= agenda.at_ns:
+                self.struck()
+        self._answers_now(link)
         if not link.lost:
             self._failures = 0
-            if self._patience.silent:
-                due_ns = next_due(time.monotonic_ns(), period, self._device.slot, last_ns).at_ns
-                if await self._probe(link, due_ns):
-                    self._post(await self._scan(link))
-        self._counters["late"] += link.talk.late
-        link.talk.late = 0
-        self._mute_rounds = (
-            self._mute_rounds + 1 if link.talk.answers == answers and self._patience.silent else 0
-        )
-        if self._mute_rounds >= ROUNDS_TO_REOPEN:
-            self._mute_rounds = 0
-            await link.close("nothing on this connection answers")
+        if not link.lost and any(group.is_read for group in self.groups):
+            detail = f"{self._endpoint}: {self._detail}" if self._detail else self._endpoint
+            self._standing.turn(connected=True, detail=detail)
+        elif self._detail or link.lost:
+            self._standing.turn(connected=False, detail=f"{self._endpoint}: {self._detail or link.lost}")
 
-    async def _scan(self, link: Link, begun: _Begun | None = None) -> Scan:
-        """Ask for every block; a block without a usable answer makes its own points bad and no others."""
-        parts, trouble = begun or _Begun([])
-        failed: list[tuple[int, Cause]] = []
-        detail = ""
-        number, planned = len(parts), len(self.questions)
-        while number < len(self.questions):
-            question = self.questions[number]
-            if trouble is not None:
-                got: bytes | SourceError | tuple[Block, ...] = self._blame(question.block, trouble) or trouble
-                trouble = None
+    async def _step(self, group: _Group, link: Link, by_s: float, error: SourceError | None) -> bool:
+        """One block of a group: without a usable answer its own points are bad and no others. Was it the last?"""
+        number = len(group.parts)
+        if number < len(group.questions):
+            question = group.questions[number]
+            got: bytes | SourceError | tuple[Block, ...]
+            if error is not None:
+                got = self._blame(question.block, error)
             else:
-                got = await self._fetch(question, link)
+                got = await self._fetch(question, link, by_s)
             if isinstance(got, tuple):
-                self.questions[number : number + 1] = [_question(block) for block in got]
-                continue
+                group.split(number, got)
+                return False
             if isinstance(got, SourceError):
-                failed.append((number, got.quality_cause))
-                detail = got.detail or detail
+                group.failed.append((number, got.quality_cause))
+                self._detail = got.detail or self._detail
                 got = bytes(question.block.byte_count)
-            parts.append(got)
-            number += 1
-        if number != planned:
-            blocks = [question.block for question in self.questions]
-            self._decoder = compile_plan(self._device.points, self._options.unit_id, blocks)
-        if failed or not self._connected:
-            self._judge(any_good=len(failed) < number, detail=detail or link.lost, lost=bool(link.lost))
-        return self._scan_of(parts, failed)
+            group.parts.append(got)
+        return len(group.parts) >= len(group.questions)
 
-    def _scan_of(self, parts: list[bytes], failed: Sequence[tuple[int, Cause]] = ()) -> Scan:
-        """The answers of all blocks as columns, taken now."""
-        self._counters["answers"] += len(parts) - len(failed)
-        taken_ns, taken_mono_ns = time.time_ns(), time.monotonic_ns()
-        raw = parts[0] if len(parts) == 1 else b"".join(parts)
-        values, quality = self._decoder.decode(raw, failed)
-        device, points = self._device, self._decoder.points
-        return Scan(
-            device.name, device.config_rev, points, values, quality, taken_ns, taken_mono_ns, None, raw
-        )
-
-    async def _fetch(self, question: Question, link: Link) -> bytes | SourceError | tuple[Block, ...]:
+    async def _fetch(
+        self, question: mbap.Question | rtu.Question, link: Link, by_s: float
+    ) -> bytes | SourceError | tuple[Block, ...]:
         """A block's data, why there is none, or the smaller blocks to ask for in its place."""
         patience, block = self._patience, question.block
         if not patience.at_ease and (cause := patience.excuse(block, time.monotonic_ns())) is not None:
             return SourceError(cause, "")
         try:
-            data = await link.ask(question, self._options.timeout_s)
+            outcome = await link.ask(question, self.timeout_s, by_s)
         except SourceError as error:
-            return self._blame(block, error) or error
+            return self._blame(block, error)
+        if isinstance(outcome, int):
+            return self._blame(block, RefusedError(outcome, block))
         if not patience.at_ease:
             patience.answered(block)
-        return data
+        return outcome
 
-    def _blame(self, block: Block, error: SourceError) -> tuple[Block, ...]:
-        """Count a failed request and draw what follows from it; returns what to ask for in its place."""
-        absent = isinstance(error, _RefusedError) and error.code in UNIT_ABSENT
-        if absent or isinstance(error, _SilentError):
-            self._counters["misses"] += 1
-            self._patience.fell_silent(block.unit_id)
-        elif isinstance(error, _RefusedError):
-            self._counters["refused"] += 1
-            return self._patience.refusal(block, error.code, time.monotonic_ns())
-        elif error.quality_cause is Cause.GARBLED:
-            self._counters["garbled"] += 1
-        return ()
+    def _blame(self, block: Block, error: SourceError) -> SourceError | tuple[Block, ...]:
+        """Count a failed request and draw what follows from it: the error, or what to ask for in its place."""
+        counters = self._standing.counters
+        absent = isinstance(error, RefusedError) and error.code in UNIT_ABSENT
+        if error.quality_cause is Cause.GARBLED:
+            counters["garbled"] += 1
+        if absent or isinstance(error, SilentError):
+            counters["misses"] += 1
+        if absent or isinstance(error, SilentError) or block.unit_id in self._debts:
+            self._patience.fell_silent(block, time.monotonic_ns())
+        elif isinstance(error, RefusedError):
+            counters["refused"] += 1
+            return self._patience.refusal(block, error.code, time.monotonic_ns()) or error
+        return error
 
-    async def _probe(self, link: Link, due_ns: int) -> bool:
-        """Is the silent unit whose turn it is back? Takes no longer than until the next scan is due."""
-        left_s = (due_ns - time.monotonic_ns()) / _NS_PER_S
-        budget_s = min(self._options.timeout_s, PROBE_SHARE * left_s)
-        if budget_s < MIN_PROBE_S:
-            return False
-        block = self._patience.probe([question.block for question in self.questions])
+    # -- silent units
+
+    async def _idle(self, link: Link) -> None:
+        """Ask silent units in the time that is left before the next scan, then wait for it."""
+        await self._probe_silent(link)
+        if link.lost or self.agenda.turn() is not None:
+            return
+        await sleep_until(self.agenda.at_s)
+        self.struck()
+        self._forgive()
+
+    def _answers_now(self, link: Link) -> None:
+        """Nothing answers for rounds: the connection is half open, or this PLC of two is not the living one."""
+        is_mute = link.talk.answers == self._answers_seen and self._patience.any_silent
+        self._answers_seen = link.talk.answers
+        self._mute_rounds = self._mute_rounds + 1 if is_mute else 0
+        if self._mute_rounds >= ROUNDS_TO_REOPEN and not link.lost:
+            self._mute_rounds = 0
+            self._hosts.append(self._hosts.pop(0))
+            link.drop("nothing on this connection answers")
+
+    async def _probe_silent(self, link: Link) -> None:
+        """Ask silent units, each for its share of the time; ends early when one is back and may be read at once."""
+        agenda, patience = self.agenda, self._patience
+        begun_ns = time.monotonic_ns()
+        patience.scanned(begun_ns)
+        end_ns = begun_ns + round(PROBE_SHARE * (agenda.at_ns - begun_ns))
+        while not link.lost and agenda.turn() is None:
+            self._forgive()
+            now_ns = time.monotonic_ns()
+            turn = patience.turn(now_ns)
+            if turn is None or turn.due_ns > end_ns:
+                return
+            if turn.due_ns > now_ns:
+                await sleep_until(turn.due_ns / _NS_PER_S)
+                continue
+            if turn.unit_id in self._debts:
+                even_ns = self._debts.even_ns(turn.unit_id)
+                if even_ns is not None:
+                    patience.rest(turn.unit_id, even_ns)
+                    continue
+            left_s = (end_ns - now_ns) / _NS_PER_S
+            budget_s = max(left_s / turn.waiting, min(FAIR_PROBE_S, left_s))
+            if budget_s < MIN_PROBE_S:
+                if now_ns - self._probed_ns < FAIR_PROBE_S / BUS_SHARE * _NS_PER_S:
+                    return
+                budget_s = FAIR_PROBE_S
+            self._probed_ns = now_ns
+            await self._probe(link, turn.unit_id, min(self.timeout_s, budget_s))
+
+    async def _probe(self, link: Link, unit_id: int, budget_s: float) -> None:
+        """Ask a silent unit; what it answers is not used."""
+        owed = self._debts.question(unit_id, time.monotonic_ns()) if unit_id in self._debts else None
+        questions = [question for group in self.groups for question in group.questions]
+        block = self._patience.probe(unit_id, [question.block for question in questions])
+        question = owed or next(question for question in questions if question.block == block)
         try:
-            await link.ask(_question(block), budget_s)
+            outcome = await link.ask(question, budget_s)
         except SourceError as error:
-            if isinstance(error, _RefusedError) and error.code not in UNIT_ABSENT:
-                self._patience.answered(block)  # a refusal is an answer
-                return True
-            self._blame(block, error)
-            return False
-        self._patience.answered(block)
-        return True
+            self._detail = error.detail
+            self._blame(question.block, error)
+            return
+        if isinstance(outcome, int) and outcome in UNIT_ABSENT:
+            self._blame(question.block, RefusedError(outcome, question.block))
+        elif unit_id not in self._debts:  # a unit in debt is believed only after its silence: _forgive
+            self._patience.answered(question.block)
+            self._welcome(unit_id)
 
-    def _judge(self, *, any_good: bool, detail: str, lost: bool) -> None:
-        """Connected means: the link stands and at least one block was read."""
-        if any_good and not lost:
-            self._turn(connected=True, detail=f"{self._endpoint}: {detail}" if detail else self._endpoint)
-        elif detail:
-            self._turn(connected=False, detail=f"{self._endpoint}: {detail}")
+    def _forgive(self) -> None:
+        """Units on a line that do not owe an answer any more may be asked again."""
+        for unit_id in self._debts.forgive(time.monotonic_ns()):
+            self._patience.back(unit_id)
+            self._welcome(unit_id)
 
-    def _turn(self, *, connected: bool, detail: str) -> None:
-        self._detail = detail
-        if connected != self._connected:
-            self._connected, self._since_ns = connected, time.time_ns()
-            log.log(logging.INFO if connected else logging.WARNING, "%s: %s", self._device.name, detail)
+    def _welcome(self, unit_id: int) -> None:
+        """A unit is back: read what it has at once, if there is time for it."""
+        if time.monotonic_ns() + self._usual_ns < self.agenda.at_ns:
+            for number, group in enumerate(self.groups):
+                if any(question.block.unit_id == unit_id for question in group.questions):
+                    self.agenda.open(number)
 
 
-class _Begun(NamedTuple):
-    """A scan that did not come to its end: the blocks read so far, and why the next one was not."""
+class _Trouble(NamedTuple):
+    """Which group's next block was not answered, and why."""
 
-    parts: list[bytes]
-    trouble: SourceError | None = None
+    group: int
+    error: SourceError
 
 
 class _Rounds:
@@ -577,26 +717,18 @@ class _Rounds:
 
     Waking a task costs a turn of the loop, which is as much as the rest of the read. Whatever is not the plain
     answer in time ends the rounds, and the source's task goes on with the very scan at the very block.
-
-    Attributes:
-        last_ns: the point of the grid that was read last.
     """
 
-    def __init__(
-        self, source: ModbusSource, link: Link, bell: Bell, period: int, last_ns: int | None
-    ) -> None:
+    def __init__(self, source: ModbusSource, link: Link, ours: Bell) -> None:
         self._source = source
         self._link = link
-        self._bell = bell
-        self._period = period
-        self._over: asyncio.Future[_Begun] = asyncio.get_running_loop().create_future()
-        self._parts: list[bytes] = []
+        self._bell = ours
+        self._over: asyncio.Future[_Trouble] = asyncio.get_running_loop().create_future()
+        self._asked: int | None = None
         self._due_s = 0.0
-        self._due_ns = 0
-        self.last_ns = last_ns
 
-    async def until_trouble(self) -> _Begun:
-        """Run until a scan meets trouble; returns that scan."""
+    async def until_trouble(self) -> _Trouble:
+        """Run until a question meets trouble."""
         self._wait()
         try:
             return await self._over
@@ -611,60 +743,226 @@ class _Rounds:
     def set_result(self, outcome: bytes | int, /) -> None:
         """See ``Answer``."""
         self._link.release()
+        asked, self._asked = self._asked, None
+        assert asked is not None, "an answer comes after its question"
+        group = self._source.groups[asked]
         if isinstance(outcome, int):
-            self.set_exception(_RefusedError(outcome, self._source.questions[len(self._parts)].block))
+            error = RefusedError(outcome, group.questions[len(group.parts)].block)
+            self._over.set_result(_Trouble(asked, error))
             return
-        self._parts.append(outcome)
-        self._guarded(self._go_on)
+        group.parts.append(outcome)
+        self._guarded(self._go_on, asked)
 
-    def set_exception(self, error: SourceError, /) -> None:
+    def set_exception(self, error: Exception, /) -> None:
         """See ``Answer``."""
-        self._over.set_result(_Begun(self._parts, error))
+        if isinstance(error, SourceError):
+            assert self._asked is not None, "trouble comes after a question"
+            self._over.set_result(_Trouble(self._asked, error))
+        else:
+            self._over.set_exception(error)
 
     def _wait(self) -> None:
-        source = self._source
-        due = next_due(time.monotonic_ns(), self._period, source.slot, self.last_ns)
-        source.overran(due.skipped)
-        self._due_ns, self._due_s = due.at_ns, due.at_s
+        self._due_s = self._source.agenda.at_s
         self._bell.call_at(self._due_s, self, self._begin)
 
     def _begin(self) -> None:
         if not self._over.done():
-            self.last_ns, self._parts = self._due_ns, []
-            self._guarded(self._go_on)
+            self._source.struck()
+            self._wait()
+            if self._asked is None:
+                self._guarded(self._go_on, None)
 
-    def _go_on(self) -> None:
+    def _go_on(self, answered: int | None) -> None:
+        """Ask the next question of the most important group that is to be read."""
         source, link = self._source, self._link
-        if len(self._parts) < len(source.questions):
-            link.put(source.questions[len(self._parts)], source.timeout_s, self)
+        if answered is not None and len(source.groups[answered].parts) == len(
+            source.groups[answered].questions
+        ):
+            source.finish(answered, link)
+        number = source.agenda.turn()
+        if number is None:
+            source.scanned()
             return
-        source.finish(self._parts, link)
-        self._wait()
+        group = source.groups[number]
+        self._asked = number
+        link.put(group.questions[len(group.parts)], source.timeout_s, self, source.by_s())
 
-    def _guarded(self, deed: Callable[[], None]) -> None:
+    def _guarded(self, deed: Callable[[int | None], None], answered: int | None) -> None:
         """What fails here must reach the source's task, not the loop's."""
         try:
-            deed()
-        except SourceError as error:
-            self.set_exception(error)
+            deed(answered)
         except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
-            self._over.set_exception(error)
+            self.set_exception(error)
 
 
-def _question(block: Block) -> Question:
-    return Question(block, encode_request(block)[2:])
+class ListeningSource:
+    """A Modbus device overheard on a line whose master is somebody else; see ``kit.contract.Source``.
+
+    Nothing is ever sent: the line is open for reading only.
+    """
+
+    def __init__(self, device: Device, options: Options, post: Post) -> None:
+        self._device = device
+        self._options = options
+        self._post = post
+        self._endpoint = f"modbus listening on {options.serial}"
+        self._groups = [
+            _Overheard(device, options, period_ns(group.period_s), group.rows)
+            for group in groups(device.points, device.period_s)
+        ]
+        self._periods = [group.period_ns for group in self._groups] or [period_ns(device.period_s)]
+        self._heard = Overhearing(round(options.timeout_s * _NS_PER_S))
+        self._standing = _Standing(
+            device.name, self._endpoint, ("answers", "refused", "garbled", "reconnects")
+        )
+
+    def state(self) -> SourceState:
+        """How the source is now."""
+        return self._standing.state()
+
+    async def read(self) -> Scan:
+        """What is overheard until every point was, or for as long as a point may stay unheard.
+
+        Raises:
+            SourceError: the line cannot be opened.
+        """
+        longest = max(self._periods)
+        everything = _Overheard(self._device, self._options, longest, range(len(self._device.points)))
+        self._groups = [everything]
+        ear = self._open()
+        end_ns = time.monotonic_ns() + OVERHEARD_PERIODS * longest
+        everything.opened(time.monotonic_ns())
+        try:
+            while time.monotonic_ns() < end_ns and not everything.is_complete and not ear.lost:  # noqa: ASYNC110 - one read by hand
+                await asyncio.sleep(READ_LOOK_S)
+        finally:
+            await ear.close()
+        return everything.scan(end_ns)
+
+    async def run(self) -> None:
+        """Listen for ever and post scans; ends by cancellation only."""
+        ear: Ear | None = None
+        agenda = Agenda(self._periods, self._device.slot, time.monotonic_ns())
+        try:
+            while True:
+                if ear is not None and ear.lost:
+                    self._standing.turn(connected=False, detail=f"{self._endpoint}: {ear.lost}")
+                    await ear.close()
+                    ear = None
+                if ear is None:
+                    try:
+                        ear = self._open()
+                    except SourceError as error:
+                        self._standing.turn(connected=False, detail=error.detail)
+                        if agenda.turn() is None:
+                            agenda.open_all()
+                    else:
+                        self._standing.counters["reconnects"] += 1
+                        for group in self._groups:
+                            group.opened(time.monotonic_ns())
+                self._tell(agenda, is_open=ear is not None)
+                await sleep_until(agenda.at_s)
+                agenda.strike(time.monotonic_ns())
+        finally:
+            if ear is not None:
+                await ear.close()
+
+    def _open(self) -> Ear:
+        self._heard.forget()
+        ear = Ear(self._hear)
+        _open_tty(self._options.line, ear, self._endpoint, listen_only=True)
+        return ear
+
+    def _hear(self, data: bytes) -> None:
+        """Called by the loop with what arrived."""
+        now_ns = time.monotonic_ns()
+        for heard in self._heard.feed(data, now_ns):
+            self._standing.counters["answers" if heard.data else "refused"] += 1
+            for group in self._groups:
+                group.notebook.note(heard, now_ns)
+
+    def _tell(self, agenda: Agenda, *, is_open: bool) -> None:
+        """Post every group that is due."""
+        now_ns = time.monotonic_ns()
+        self._standing.counters["garbled"] = self._heard.garbled
+        while (number := agenda.turn()) is not None:
+            agenda.close(number)
+            scan = self._groups[number].scan(now_ns) if is_open else self._groups[number].missed()
+            if len(scan.points):
+                self._post(scan)
+        if is_open:
+            is_heard = any(group.is_heard(now_ns) for group in self._groups)
+            if is_heard:
+                self._standing.turn(connected=True, detail=self._endpoint)
+            elif self._standing.is_connected:
+                self._standing.turn(connected=False, detail=f"{self._endpoint}: nothing is overheard")
 
 
-async def _sleep_until(deadline_s: float, bell: Bell) -> None:
-    """Sleep until the loop's clock shows exactly this, so that devices of one slot wake in one turn."""
-    waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    bell.call_at(deadline_s, waking, partial(_wake, waking))
+class _Overheard:
+    """Points told together, of which each was overheard at its own time."""
+
+    def __init__(self, device: Device, options: Options, period: int, rows: Sequence[int]) -> None:
+        self.period_ns = period
+        self._device = device
+        self.notebook = Notebook(device.points, options.unit_id, rows)
+        self._decoder = compile_plan(device.points, options.unit_id, self.notebook.blocks)
+        self._judge = Judge.of(device.points, rows)
+        self._told_ns = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Every point was overheard."""
+        return bool((self.notebook.heard_ns > self._told_ns).all())
+
+    def opened(self, now_ns: int) -> None:
+        """The line was opened: what is not overheard from now on for too long is bad."""
+        self.notebook.begin(now_ns)
+        self._told_ns = now_ns
+
+    def is_heard(self, now_ns: int) -> bool:
+        """Something was, not too long ago."""
+        return self.notebook.newest_ns > now_ns - OVERHEARD_PERIODS * self.period_ns
+
+    def missed(self) -> Scan:
+        """The line is not open."""
+        if self._judge is not None:
+            self._judge.interrupted()
+        columns = self._decoder.points
+        return missed(self._device, columns, Cause.COMM, time.time_ns(), time.monotonic_ns())
+
+    def scan(self, now_ns: int) -> Scan:
+        """What was overheard since the last one, and what was not for too long."""
+        book, decoder = self.notebook, self._decoder
+        taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
+        overdue = book.heard_ns <= now_ns - OVERHEARD_PERIODS * self.period_ns
+        failed = [(int(block), Cause.COMM) for block in np.flatnonzero(overdue)]
+        failed += [(int(block), Cause.REFUSED) for block in np.flatnonzero(book.refused & ~overdue)]
+        raw = bytes(book.raw)
+        values, quality = decoder.decode(raw, failed)
+        if self._judge is not None:
+            values, quality = self._judge.judge(values, quality, decoder.watched(raw), mono_ns)
+        exact = decoder.exact(raw, quality)
+        told = np.flatnonzero(overdue | (book.heard_ns > self._told_ns))
+        self._told_ns = now_ns
+        if exact is not None:
+            place = {int(row): at for at, row in enumerate(told)}
+            exact = {place[row]: value for row, value in exact.items() if row in place} or None
+        scan = Scan(
+            *(self._device.name, self._device.config_rev, decoder.points, values, quality),
+            *(taken_ns, mono_ns, None, raw, exact),
+        )
+        if len(told) == len(values):
+            return scan
+        return replace(scan, points=decoder.points[told], values=values[told], quality=quality[told])
+
+
+def _open_tty(line: Line, wired: Wired, endpoint: str, *, listen_only: bool = False) -> None:
+    """Open a serial line for a link or an ear.
+
+    Raises:
+        SourceError: it cannot be opened like this.
+    """
     try:
-        await waking
-    finally:
-        bell.take_back(deadline_s, waking)
-
-
-def _wake(waking: asyncio.Future[None]) -> None:
-    if not waking.done():
-        waking.set_result(None)
+        open_line(line, wired, listen_only=listen_only)
+    except OSError as error:
+        raise SourceError(Cause.COMM, f"{endpoint}: {error.strerror or error}") from error

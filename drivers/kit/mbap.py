@@ -19,7 +19,7 @@ MIN_LENGTH: Final = 3
 MAX_LENGTH: Final = 254
 """Bounds of the length field: unit and PDU, of which the shortest is an exception, the longest 253 bytes."""
 EXCEPTION_BIT: Final = 0x80
-MAX_LATE: Final = 16
+MAX_LATE: Final = 256
 """So many given-up requests are remembered, so that their late answers are known and thrown away."""
 
 

@@ -5,9 +5,8 @@ A unit that fell silent must not hold up its neighbours, and one bad register mu
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from drivers.kit.planner import Block, narrow
 from drivers.kit.quality import Cause
@@ -20,37 +19,69 @@ SPLITTING: Final = frozenset({2, 3})
 UNIT_ABSENT: Final = frozenset({0x0A, 0x0B})
 """Exceptions by which a Modbus TCP gateway says that the unit behind it is silent."""
 
+FIRST_PAUSE_NS: Final = 500_000_000
+"""Between the first two questions to a silent unit; the pause doubles up to one scan period."""
+
+
+class Turn(NamedTuple):
+    """The silent unit to be asked next.
+
+    Attributes:
+        unit_id: which.
+        due_ns: not before this, monotonic.
+        waiting: silent units that are due by now.
+    """
+
+    unit_id: int
+    due_ns: int
+    waiting: int
+
 
 def cause_of_exception(code: int) -> Cause:
     """What an exception code means for the points (Modbus Application Protocol V1.1b3 section 7)."""
     return Cause.COMM if code in UNIT_ABSENT else Cause.REFUSED
 
 
+class _Silence(NamedTuple):
+    """A silent unit: not asked before ``due_ns``; the pause after the next question without an answer."""
+
+    due_ns: int
+    pause_ns: int
+
+
 class Patience:
     """What one connection's units have earned.
 
-    Attributes:
-        silent: units without an answer, the one whose turn it is to be asked again first.
+    Args:
+        points: the device's point list.
+        unit_id: unit identifier of points that name none.
+        longest_ns: the longest pause between two questions to a silent unit, one scan period.
     """
 
-    def __init__(self, points: tuple[Point, ...], unit_id: int) -> None:
+    def __init__(self, points: tuple[Point, ...], unit_id: int, longest_ns: int) -> None:
         self._points = points
         self._unit_id = unit_id
-        self._refused: dict[Block, int] = {}
-        self.silent: deque[int] = deque()
+        self._longest_ns = longest_ns
+        self._put_off: dict[Block, tuple[int, Cause]] = {}
+        self._silent: dict[int, _Silence] = {}
+        self._fell_at: dict[int, Block] = {}
 
     def excuse(self, block: Block, now_ns: int) -> Cause | None:
         """Why a block need not be asked for now; None: ask."""
-        if block.unit_id in self.silent:
+        if block.unit_id in self._silent:
             return Cause.COMM
-        if now_ns < self._refused.get(block, now_ns):
-            return Cause.REFUSED
-        return None
+        until_ns, cause = self._put_off.get(block, (now_ns, Cause.NONE))
+        return cause if now_ns < until_ns else None
 
     @property
     def at_ease(self) -> bool:
         """Nothing is silent or refused: no block needs an excuse."""
-        return not self.silent and not self._refused
+        return not self._silent and not self._put_off
+
+    @property
+    def any_silent(self) -> bool:
+        """Some unit is."""
+        return bool(self._silent)
 
     def refusal(self, block: Block, code: int, now_ns: int) -> tuple[Block, ...]:
         """A block was refused: what to ask for in its place at once, () for nothing."""
@@ -58,27 +89,63 @@ class Patience:
             return ()
         smaller = narrow(self._points, self._unit_id, block)
         if not smaller:
-            self._refused[block] = now_ns + REFUSED_RETRY_NS
+            self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.REFUSED)
         return smaller
 
-    def fell_silent(self, unit_id: int) -> None:
-        """A unit did not answer."""
-        if unit_id not in self.silent:
-            self.silent.append(unit_id)
+    def fell_silent(self, block: Block, now_ns: int) -> None:
+        """A unit did not answer; once more: it waits longer, and behind the others.
 
-    def probe(self, blocks: Sequence[Block]) -> Block:
-        """A block of the silent unit whose turn it is; the next call gives another unit's."""
-        unit = self.silent[0]
-        self.silent.rotate(-1)
-        return next(block for block in blocks if block.unit_id == unit)
+        Old devices are silent where others refuse. So a unit that was back, and falls silent at the very block at
+        which it fell before, lives: it is that block which is not asked for.
+        """
+        unit_id = block.unit_id
+        silence = self._silent.pop(unit_id, None)
+        if silence is None and self._fell_at.get(unit_id) == block:
+            self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.COMM)
+            return
+        if silence is None:
+            self._fell_at[unit_id] = block
+            silence = _Silence(now_ns, 0)
+        pause_ns = min(2 * silence.pause_ns or FIRST_PAUSE_NS, self._longest_ns)
+        self._silent[unit_id] = _Silence(now_ns + silence.pause_ns, pause_ns)
+
+    def scanned(self, now_ns: int) -> None:
+        """A scan is over: every silent unit may be asked in the time that is left."""
+        for unit_id, silence in self._silent.items():
+            if silence.due_ns > now_ns:
+                self._silent[unit_id] = silence._replace(due_ns=now_ns)
+
+    def rest(self, unit_id: int, until_ns: int) -> None:
+        """A silent unit is not asked before this."""
+        self._silent[unit_id] = self._silent[unit_id]._replace(due_ns=until_ns)
+
+    def turn(self, now_ns: int) -> Turn | None:
+        """Which silent unit is next; None: no unit is silent."""
+        if not self._silent:
+            return None
+        unit_id = min(self._silent, key=lambda unit: self._silent[unit].due_ns)
+        waiting = sum(silence.due_ns <= now_ns for silence in self._silent.values())
+        return Turn(unit_id, self._silent[unit_id].due_ns, waiting)
+
+    def probe(self, unit_id: int, blocks: Iterable[Block]) -> Block:
+        """What to ask a silent unit for: a block at which it did not fall, if it has another."""
+        own = [block for block in blocks if block.unit_id == unit_id]
+        return next((block for block in own if block != self._fell_at.get(unit_id)), own[0])
 
     def answered(self, block: Block) -> None:
-        """A block was read."""
-        self._refused.pop(block, None)
-        if block.unit_id in self.silent:
-            self.silent.remove(block.unit_id)
+        """A block was read: its unit may be asked like any other."""
+        self._put_off.pop(block, None)
+        if self._fell_at.get(block.unit_id) == block:
+            del self._fell_at[block.unit_id]
+        self.back(block.unit_id)
+
+    def back(self, unit_id: int) -> None:
+        """A unit may be asked like any other."""
+        self._silent.pop(unit_id, None)
 
     def forget_refusals(self) -> bool:
         """After a new connection: was anything refused? The device may have been programmed anew."""
-        known, self._refused = bool(self._refused), {}
+        known = bool(self._put_off)
+        self._put_off.clear()
+        self._fell_at.clear()
         return known

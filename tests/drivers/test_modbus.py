@@ -323,7 +323,7 @@ def test_a_planted_write_in_the_plan_falls_loudly_and_nothing_reaches_the_device
     async def story() -> None:
         async with peer(right) as device:
             one = source(device.port, registers(1), Catch())
-            question = one.questions[0]
+            question = one.groups[0].questions[0]
             question.request_rest = question.request_rest[:5] + b"\x06" + question.request_rest[6:]
             with pytest.raises(WriteRefusedError):
                 async with asyncio.timeout(contract.PATIENCE_S):

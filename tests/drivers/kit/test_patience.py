@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.kit.patience import REFUSED_RETRY_NS, Patience, cause_of_exception
+from drivers.kit.patience import FIRST_PAUSE_NS, REFUSED_RETRY_NS, Patience, cause_of_exception
 from drivers.kit.planner import plan
 from drivers.kit.quality import Cause
 from drivers.kit.scan import Point
@@ -14,27 +14,66 @@ POINTS = (
     Point("d", "FC03/0", unit_id=3),
 )
 ONE, TWO, THREE = plan(POINTS, 1)
+SECOND = 1_000_000_000
 
 
 def test_at_ease_everyone_is_asked() -> None:
-    patience = Patience(POINTS, 1)
+    patience = Patience(POINTS, 1, SECOND)
     assert patience.at_ease
     assert [patience.excuse(block, 0) for block in (ONE, TWO, THREE)] == [None, None, None]
 
 
 def test_silent_units_wait_take_turns_and_come_back_alone() -> None:
-    patience = Patience(POINTS, 1)
-    patience.fell_silent(2)
-    patience.fell_silent(3)
-    patience.fell_silent(2)
+    patience = Patience(POINTS, 1, SECOND)
+    patience.fell_silent(TWO, 0)
+    patience.fell_silent(THREE, 0)
     assert [patience.excuse(block, 0) for block in (ONE, TWO, THREE)] == [None, Cause.COMM, Cause.COMM]
-    assert [patience.probe([ONE, TWO, THREE]).unit_id for _ in range(4)] == [2, 3, 2, 3]
+    turn = patience.turn(0)
+    assert turn == (2, 0, 2)
+    patience.fell_silent(TWO, 0)
+    assert patience.turn(0) == (3, 0, 1)
+    patience.fell_silent(THREE, 10)
+    assert patience.turn(20) == (2, FIRST_PAUSE_NS, 0)
     patience.answered(TWO)
     assert [patience.excuse(block, 0) for block in (ONE, TWO, THREE)] == [None, None, Cause.COMM]
 
 
+def test_pauses_double_up_to_one_period_and_every_scan_gives_a_silent_unit_its_chance() -> None:
+    patience = Patience(POINTS, 1, 3 * SECOND)
+    pauses, now = [], 0
+    for _ in range(6):
+        patience.fell_silent(TWO, now)
+        turn = patience.turn(now)
+        assert turn is not None
+        pauses.append(turn.due_ns - now)
+        now = turn.due_ns
+    assert pauses == [0, FIRST_PAUSE_NS, SECOND, 2 * SECOND, 3 * SECOND, 3 * SECOND]
+    patience.fell_silent(TWO, now)
+    patience.scanned(now + 1)
+    assert patience.turn(now + 1) == (2, now + 1, 1)
+    patience.rest(2, now + 5)
+    assert patience.turn(now + 1) == (2, now + 5, 0)
+
+
+def test_a_unit_that_lives_but_is_silent_at_one_block_loses_only_that() -> None:
+    patience = Patience(POINTS, 1, SECOND)
+    first, second = patience.refusal(TWO, 2, now_ns=0)
+    patience.fell_silent(first, 0)
+    assert patience.probe(2, (first, second)) == second, "asked where it did not fall"
+    patience.answered(second)
+    patience.fell_silent(first, 1)
+    assert not patience.any_silent, "it answered meanwhile, so it lives"
+    assert patience.excuse(first, 2) is Cause.COMM
+    assert patience.excuse(second, 2) is None
+    assert patience.excuse(first, 1 + REFUSED_RETRY_NS) is None
+    patience.answered(first)
+    assert patience.at_ease
+    patience.fell_silent(first, 5)
+    assert patience.any_silent, "the block was read meanwhile: now it is the unit again"
+
+
 def test_a_refused_block_is_split_and_the_refused_place_waits_its_minute() -> None:
-    patience = Patience(POINTS, 1)
+    patience = Patience(POINTS, 1, SECOND)
     smaller = patience.refusal(TWO, 2, now_ns=100)
     assert [block.rows for block in smaller] == [(1,), (2,)]
     assert patience.refusal(smaller[0], 2, now_ns=100) == ()
@@ -47,7 +86,7 @@ def test_a_refused_block_is_split_and_the_refused_place_waits_its_minute() -> No
 
 
 def test_an_exception_that_is_not_about_a_place_splits_nothing() -> None:
-    patience = Patience(POINTS, 1)
+    patience = Patience(POINTS, 1, SECOND)
     assert patience.refusal(TWO, 6, now_ns=0) == ()
     assert patience.excuse(TWO, 1) is None
 
