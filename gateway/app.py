@@ -60,12 +60,6 @@ BEAT_S: Final = 1.0
 PURGE_S: Final = 60.0
 """How often retention and quota are applied."""
 
-STALE_PERIODS: Final = 5
-"""A polled device without a scan for so many periods is not read."""
-
-STALE_MARGIN_S: Final = 5.0
-"""On top of that, for drivers that are just reconnecting."""
-
 RECIPIENT_SILENT_S: Final = 60.0
 """A recipient that acknowledged nothing for so long while something waits is an alarm."""
 
@@ -219,12 +213,15 @@ class House:
         return encode_item("gap", gap_item(gap), self._looked.clock, self._config.rev)
 
     def _watched(self) -> tuple[WatchedDevice, ...]:
-        watched = []
-        for device in self._config.devices:
-            polled = getattr(_driver(device.driver), "POLLED", False)
-            stale_ns = int((STALE_PERIODS * device.device.period_s + STALE_MARGIN_S) * 1e9) if polled else 0
-            watched.append(WatchedDevice(device.device.name, device.points, stale_ns))
-        return tuple(watched)
+        return tuple(
+            WatchedDevice(
+                device.device.name,
+                device.points,
+                device.device.period_s,
+                getattr(_driver(device.driver), "POLLED", False),
+            )
+            for device in self._config.devices
+        )
 
     def _make_senders(self, opened: Opened) -> tuple[Sender, ...]:
         names = PointLists(opened.state)
@@ -341,6 +338,8 @@ class House:
         yield "storage", stats.detail if stats.state == "full" else ""
         for output in self._outputs:
             yield f"output/{output.name}", output.failure
+        for name, source in self._sources.items():
+            yield f"source-warning/{name}", source.state().warning
         for watcher in self._watchers.values():
             yield f"camera/{watcher.name}", watcher.failure
         for sender in self._senders:

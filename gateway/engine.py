@@ -8,8 +8,11 @@ Judges whole columns; Python objects appear only where something changes. Rules,
 2. An uncertain value may raise a limit and never clears one.
 3. A number that is not finite is bad, whatever its quality byte says.
 4. Bad quality is an alarm of its own: one per source while all its points lack communication, else one per
-   point. Causes that people bring about on purpose (``ON_PURPOSE``) are shown and are no alarm.
-5. A source whose scans stop coming is treated as one that says "not read".
+   point. Causes that people bring about on purpose (``ON_PURPOSE``) are shown, are no alarm and clear none.
+5. A source falls and comes back as one, whatever the number of its scans: while some of its points were not heard
+   since, its one alarm stands; after ``sources.SETTLE_S`` it makes way for one per point that is still missing.
+6. A scan group whose scans stop coming is treated as one that says "not read".
+7. What a source's history gave is recorded and never judged: it says nothing about now.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind
 from gateway.alarm.limits import LEVELS, Level, LimitTable, MaskArray
 from gateway.instant import Now
 from gateway.plant import PointConfig
+from gateway.silence import Silence, stale_after_ns
+from gateway.sources import Sources
 
 ON_PURPOSE: Final = frozenset(
     {Cause.MAINTENANCE, Cause.CALIBRATION, Cause.WARM_UP, Cause.SIMULATION, Cause.MANUAL, Cause.DISABLED}
@@ -63,13 +68,20 @@ class WatchedDevice:
     Attributes:
         name: as in its scans.
         points: its rows of the point table, in scan order.
-        stale_after_ns: without a scan for this long its points are not read; 0 where silence is normal
-            because the driver measures liveness itself and posts only changes.
+        period_s: time between two reads of a point that names none of its own.
+        polled: every point is posted in every of its periods; else silence is normal, because the driver measures
+            liveness itself and posts only changes.
     """
 
     name: str
     points: tuple[PointConfig, ...]
-    stale_after_ns: int = 0
+    period_s: float = 1.0
+    polled: bool = False
+
+    @property
+    def periods_s(self) -> list[float]:
+        """Period of each point."""
+        return [self.period_s if p.point.period_s is None else p.point.period_s for p in self.points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +118,19 @@ class Engine:
         n = len(self._points)
         self._devices = {device.name: device for device in devices}
         self._base: dict[str, int] = {}
-        self._stale_mono_ns: dict[str, int] = {}
+        self._silence: dict[str, Silence] = {}
         base = 0
         for device in devices:
             self._base[device.name] = base
             base += len(device.points)
-            if device.stale_after_ns:
-                self._stale_mono_ns[device.name] = now.mono_ns + device.stale_after_ns
+            if device.polled and device.points:
+                self._silence[device.name] = Silence(device.periods_s, now.mono_ns)
         names = [source_of(device.name, point) for device in devices for point in device.points]
-        self._source_names = tuple(dict.fromkeys(names))
-        index = {name: k for k, name in enumerate(self._source_names)}
-        self._source = np.array([index[name] for name in names], dtype=np.intp)
-        self._source_size = np.bincount(self._source, minlength=len(index))
-        self._down = np.zeros(len(index), dtype=np.bool_)
-        self._comm = np.zeros(n, dtype=np.bool_)
+        periods_s = np.array([period for device in devices for period in device.periods_s])
+        polled = np.array([device.polled for device in devices for _ in device.points], dtype=np.bool_)
+        self._sources = Sources(names, periods_s, polled)
         self._quality_alarm = np.zeros(n, dtype=np.bool_)
-        self._peak = np.full(n, np.nan)
+        self._peak = np.full((2, n), np.nan)  # of the low side and of all else: both may be active at once
         self._row = {point.point.name: row for row, point in enumerate(self._points)}
         self._table = LimitTable(tuple(point.limits for point in self._points))
         self.values = np.full(n, np.nan)
@@ -129,16 +138,21 @@ class Engine:
         self.taken_ns = np.zeros(n, dtype=np.int64)
         self.alarms: dict[str, Alarm] = {}
         self.strangers = 0
-        self._rows_known: dict[tuple[str, ...], tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
+        self._exact: dict[str, dict[int, int | str]] = {}
+        self._rows_known: dict[object, tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
         self._last_id_ns = 0
         self._starting = np.ones(n, dtype=np.bool_)
         self._starting_until_ns = now.mono_ns + FIRST_READ_NS
+        stale_ns = [stale_after_ns(period) for period in periods_s]
+        self._first_read_ns = now.mono_ns + np.where(
+            polled, np.maximum(stale_ns, FIRST_READ_NS), FIRST_READ_NS
+        )
         self._changes: list[AlarmChanged] = []
         self._captures: list[Capture] = []
         for alarm in standing:
             self._restore(alarm)
         # A restored quality alarm is judged at the first scan even if the quality byte does not change.
-        self._unsettled = bool(self._quality_alarm.any() or self._down.any())
+        self._unsettled = bool(self._quality_alarm.any() or self._sources.down.any())
 
     @property
     def points(self) -> tuple[PointConfig, ...]:
@@ -153,7 +167,17 @@ class Engine:
     @property
     def next_deadline(self) -> int:
         """Monotonic nanoseconds at which ``tick`` has something to decide without new data."""
-        return min((*self._stale_mono_ns.values(), self._starting_until_ns))
+        silent = [silence.deadline_ns for silence in self._silence.values()]
+        return min((*silent, *self._sources.deadlines_ns, self._starting_until_ns))
+
+    @property
+    def exact(self) -> dict[int, int | str]:
+        """Row -> text or whole number beyond 2**53, for points whose last value that was not bad is one."""
+        return {
+            self._base[name] + point: value
+            for name, points in self._exact.items()
+            for point, value in points.items()
+        }
 
     def step(self, scans: Sequence[Scan], now: Now) -> Outcome:
         """Judge scans in the order given; scans of different devices are judged in one pass."""
@@ -164,22 +188,32 @@ class Engine:
             if not self._is_ours(scan):
                 self.strangers += 1
                 continue
-            if scan.device in seen:
-                kept += self._judge(batch, now)
+            if scan.history or scan.device in seen:
+                kept += self._judge(batch, now) if batch else []
                 batch, seen = [], set()
+            if scan.history:
+                kept.append(_without_false_good(scan))
+                continue
             batch.append(scan)
             seen.add(scan.device)
-            if scan.device in self._stale_mono_ns:
-                self._stale_mono_ns[scan.device] = now.mono_ns + self._devices[scan.device].stale_after_ns
+            silence = self._silence.get(scan.device)
+            if silence is not None:
+                silence.heard(scan.points, now.mono_ns)
+            if scan.exact is not None or scan.device in self._exact:
+                self._keep_exact(scan)
         if batch:
             kept += self._judge(batch, now)
         return self._outcome(tuple(kept))
 
     def tick(self, now: Now) -> Outcome:
-        """Decide what no data brings about: sources that fell silent."""
+        """Decide what no data brings about: groups that fell silent, sources that are not heard as a whole."""
         silent = [
-            self._not_read(name, now) for name, stale in self._stale_mono_ns.items() if now.mono_ns >= stale
+            self._not_read(name, now, rows)
+            for name, silence in self._silence.items()
+            for rows in silence.silent(now.mono_ns)
         ]
+        for k in self._sources.settled(now.mono_ns):
+            self._come_back_in_part(k, now)
         if now.mono_ns >= self._starting_until_ns:
             silent += self._still_starting(now)
         return self.step(silent, now)
@@ -234,7 +268,7 @@ class Engine:
         self.taken_ns[index] = np.repeat([scan.taken_ns for scan in scans_by_row], sizes)
         if not same_quality or self._unsettled:
             self._judge_quality(rows, quality, unusable, now)
-            self._unsettled = bool(self._quality_alarm.any() or self._down.any())
+            self._unsettled = bool(self._quality_alarm.any() or self._sources.down.any())
         if not all_good or self._table.any_active or not self._table.is_calm(index, values):
             self._judge_limits(rows, values, quality, unusable, now)
         return scans
@@ -244,7 +278,7 @@ class Engine:
 
         The same devices come together again and again, and a driver posts the same points column each time.
         """
-        key = tuple([scan.device for scan in scans])
+        key = tuple([scan.device for scan in scans]), tuple([id(scan.points) for scan in scans])
         known = self._rows_known.get(key)
         if known is None or any(mine is not scan.points for mine, scan in zip(known[0], scans, strict=True)):
             columns = [scan.points for scan in scans]
@@ -279,13 +313,15 @@ class Engine:
     ) -> None:
         high = active[:, 2:].any(axis=1) & ~unusable
         low = active[:, :2].any(axis=1) & ~unusable
-        self._peak[rows[high]] = np.fmax(self._peak[rows[high]], values[high])
-        self._peak[rows[low]] = np.fmin(self._peak[rows[low]], values[low])
+        self._peak[1, rows[high]] = np.fmax(self._peak[1, rows[high]], values[high])
+        self._peak[0, rows[low]] = np.fmin(self._peak[0, rows[low]], values[low])
 
     def _move_limits(self, row: int, violated: MaskArray, active: MaskArray, value: float, now: Now) -> None:
         self._table.set_active(row, violated)
-        point, peak = self._points[row], _number(self._peak[row])
+        point = self._points[row]
         for side, kind, columns in _SIDES:
+            peaks = self._peak[int(side != "low")]
+            peak = _number(peaks[row])
             before = next((LEVELS[k] for k in columns if active[k]), None)
             after = next((LEVELS[k] for k in columns if violated[k]), None)
             if before == after:
@@ -294,7 +330,7 @@ class Engine:
             if after is None:
                 self._clear(condition, self._why_cleared(point, before), value, peak, now)
             elif before is None:
-                self._peak[row] = value
+                peaks[row] = value
                 self._raise(condition, kind, point.point.name, self._source_name(row), after, "", value, now)
             else:
                 alarm = self.alarms[condition]
@@ -312,28 +348,40 @@ class Engine:
 
     def _judge_quality(self, rows: Rows, quality: QualityArray, unusable: MaskArray, now: Now) -> None:
         comm = unusable & _COMM[quality >> 2]
-        if not np.array_equal(self._comm[rows], comm):
-            self._comm[rows] = comm
-            counts = np.bincount(self._source, weights=self._comm, minlength=len(self._down))
-            down = counts == self._source_size
-            for k in np.flatnonzero(down != self._down):
-                name = self._source_names[k]
-                cause = Cause.COMM.word if down[k] else ""
-                self._raise_or_clear(f"{name}/comm", "comm", "", name, "COMM", cause, now)
-            released, self._down = self._down & ~down, down
-            for row in np.flatnonzero(self._comm & released[self._source] & ~self._quality_alarm):
-                # The source is back and this point is not: it needs an alarm of its own, seen now or not.
-                self._set_quality_alarm(int(row), cause_of(int(self.quality[row])).word, now)
-        alarming = unusable & _ALARMING[quality >> 2] & ~(comm & self._down[self._source[rows]])
+        if not np.array_equal(self._sources.missing[rows], comm):
+            for k in self._sources.move(rows, comm, now.mono_ns):
+                self._tell_source(k, now)
+        alarming = unusable & _ALARMING[quality >> 2] & ~(comm & self._sources.down[self._sources.of[rows]])
         changed = np.where(unusable, alarming & ~self._quality_alarm[rows], self._quality_alarm[rows])
         for i in np.flatnonzero(changed):
             cause = cause_of(int(quality[i])).word if alarming[i] else ""
             self._set_quality_alarm(int(rows[i]), cause, now)
 
+    def _tell_source(self, k: int, now: Now) -> None:
+        name, cause = self._sources.names[k], Cause.COMM.word if self._sources.down[k] else ""
+        self._raise_or_clear(f"{name}/comm", "comm", "", name, "COMM", cause, now)
+
+    def _come_back_in_part(self, k: int, now: Now) -> None:
+        """The source's one alarm makes way for one per point that is missing, seen since or not."""
+        self._tell_source(k, now)
+        for row in np.flatnonzero(self._sources.missing & (self._sources.of == k) & ~self._quality_alarm):
+            cause = cause_of(int(self.quality[row]))
+            self._set_quality_alarm(int(row), (Cause.NOT_READ if cause == Cause.STARTUP else cause).word, now)
+        self._unsettled = True
+
     def _set_quality_alarm(self, row: int, cause: str, now: Now) -> None:
         self._quality_alarm[row] = bool(cause)
         name = self._points[row].point.name
         self._raise_or_clear(f"{name}/quality", "quality", name, self._source_name(row), "BAD", cause, now)
+
+    def _keep_exact(self, scan: Scan) -> None:
+        """The last text or long whole number of a point stands until another value that is not bad comes."""
+        known = self._exact.setdefault(scan.device, {})
+        if known:
+            renewed = np.isin(scan.points, np.fromiter(known, np.int64)) & ~is_bad(scan.quality)
+            for point in scan.points[renewed].tolist():
+                del known[point]
+        known.update({int(scan.points[row]): value for row, value in (scan.exact or {}).items()})
 
     # -- alarms that stand ----------------------------------------------------------------------------
 
@@ -383,6 +431,7 @@ class Engine:
             raised_ns=now.utc_ns,
             changed_ns=now.utc_ns,
             repeat_count=before.repeat_count + 1 if before else 0,
+            points=int(self._sources.size[self._sources.names.index(source)]) if kind == "comm" else 0,
         )
         self._change(AlarmChanged("raise", alarm))
         if limited and point and point.camera:
@@ -407,10 +456,7 @@ class Engine:
             return
         row = self._row.get(alarm.point_id)
         if alarm.type == "comm":
-            if alarm.source in self._source_names:
-                k = self._source_names.index(alarm.source)
-                self._down[k] = True
-                self._comm[self._source == k] = True
+            if self._sources.restore(alarm.source):
                 return
         elif alarm.type == "gateway":
             return
@@ -431,15 +477,15 @@ class Engine:
             limits = self._points[row].limits
             mask[mild] = (limits.l if mild == 1 else limits.h) is not None
         self._table.set_active(row, mask)
-        self._peak[row] = np.nan if alarm.peak is None else alarm.peak
+        self._peak[int(worst > 1), row] = np.nan if alarm.peak is None else alarm.peak
 
     def _source_name(self, row: int) -> str:
-        return str(self._source_names[self._source[row]])
+        return self._sources.names[int(self._sources.of[row])]
 
     def _still_starting(self, now: Now) -> list[Scan]:
         """Points that were starting at the last look too: whatever the reason, they are not read."""
         starting = self.quality == bad(Cause.STARTUP)
-        stuck, self._starting = starting & self._starting, starting
+        stuck, self._starting = starting & self._starting & (now.mono_ns >= self._first_read_ns), starting
         self._starting_until_ns = now.mono_ns + FIRST_READ_NS
         ends = {name: base + len(self._devices[name].points) for name, base in self._base.items()}
         return [
@@ -448,8 +494,9 @@ class Engine:
             if stuck[base : ends[name]].any()
         ]
 
-    def _not_read(self, name: str, now: Now, rows: Rows | None = None) -> Scan:
-        points = (np.arange(len(self._devices[name].points)) if rows is None else rows).astype(np.uint16)
+    @staticmethod
+    def _not_read(name: str, now: Now, rows: Rows) -> Scan:
+        points = rows.astype(np.uint16)
         return Scan(
             device=name,
             config_rev="",

@@ -58,6 +58,7 @@ class Alarm:
         repeat_count: excursions of this condition before this one since the last acknowledgement.
         change_no: 1 at the raise, one more at each change.
         snapshot_ids: pictures that belong to it.
+        points: how many points a source's communication alarm stands for; 0 for every other kind.
     """
 
     alarm_id: str
@@ -86,6 +87,7 @@ class Alarm:
     repeat_count: int = 0
     change_no: int = 1
     snapshot_ids: tuple[str, ...] = ()
+    points: int = 0
 
     @property
     def ended(self) -> bool:
@@ -119,6 +121,7 @@ class Alarm:
             "clear_kind": self.clear_kind,
             "repeat_count": self.repeat_count,
             "snapshot_ids": list(self.snapshot_ids),
+            **({"points": self.points} if self.points else {}),
         }
 
     def state_bytes(self) -> bytes:

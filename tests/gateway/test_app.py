@@ -136,9 +136,9 @@ def test_a_second_gateway_on_the_same_record_is_refused(tmp_path):
 
 
 def test_a_polling_driver_that_falls_silent_itself_is_an_alarm(tmp_path, monkeypatch):
-    from gateway import app
+    from gateway import silence
 
-    monkeypatch.setattr(app, "STALE_MARGIN_S", 0.2)
+    monkeypatch.setattr(silence, "STALE_MARGIN_S", 0.2)
 
     async def story():
         (tmp_path / "data").mkdir()

@@ -1,6 +1,7 @@
 """The engine as a process engineer would question it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from drivers.kit.quality import GOOD, Cause, Status, bad, quality
 from drivers.kit.scan import Point, Scan
 from gateway.alarm.life import Alarm, restore
 from gateway.alarm.limits import Limits
-from gateway.engine import Capture, Engine, UnknownAlarmError, WatchedDevice
+from gateway.engine import ON_PURPOSE, Capture, Engine, UnknownAlarmError, WatchedDevice
 from gateway.instant import Now
 from gateway.plant import PointConfig
 
@@ -34,19 +35,26 @@ def scan(values, q=GOOD, device="plc", first=0):
     return Scan(device, "rev", points, values, qualities, 1_790_000_000 * SECOND, 0)
 
 
+def _said(change):
+    return f"{change.transition} {change.alarm.condition} {change.alarm.level_current}"
+
+
 class Bench:
     """An engine and a clock that goes on by a second a step."""
 
-    def __init__(self, *points, standing=(), stale_after_s=0):
-        self.engine = Engine(
-            [WatchedDevice("plc", tuple(points) or (tank(),), stale_after_s * SECOND)], standing, now()
-        )
+    def __init__(self, *points, standing=(), polled=False):
+        self.engine = Engine([WatchedDevice("plc", tuple(points) or (tank(),), 1.0, polled)], standing, now())
         self.second = 0
+
+    def at(self, second):
+        """The clock alone, at this second."""
+        self.second = second
+        return [_said(c) for c in self.engine.tick(now(second)).changes]
 
     def see(self, values, q=GOOD, **more):
         self.second += 1
         outcome = self.engine.step([scan(values, q, **more)], now(self.second))
-        return [f"{c.transition} {c.alarm.condition} {c.alarm.level_current}" for c in outcome.changes]
+        return [_said(c) for c in outcome.changes]
 
     def live(self, condition="LT-1/high"):
         return self.engine.alarms[condition]
@@ -167,13 +175,13 @@ def test_a_point_without_communication_among_others_is_its_own_alarm():
 
 
 def test_a_source_that_falls_silent_is_told_by_the_clock_alone():
-    bench = Bench(stale_after_s=5)
+    bench = Bench(polled=True)
     bench.see(85.0)
-    assert bench.engine.next_deadline == 6 * SECOND, (
+    assert bench.engine.next_deadline == 11 * SECOND, (
         "the stale deadline comes before the one for what was never read"
     )
-    assert bench.engine.tick(now(5.9)).changes == ()
-    changes = bench.engine.tick(now(6)).changes
+    assert bench.engine.tick(now(10.9)).changes == ()
+    changes = bench.engine.tick(now(11)).changes
     assert [c.alarm.condition for c in changes] == ["plc/comm"]
     assert bench.live().active
     assert bench.engine.quality.tolist() == [bad(Cause.NOT_READ)]
@@ -253,8 +261,8 @@ def test_a_part_of_the_gateway_is_an_alarm_once_and_clears_once():
     assert [c.transition for c in bench.engine.condition("disk", "", now(3)).changes] == ["clear"]
 
 
-def standing_after(*values, **kind):
-    bench = Bench()
+def standing_after(*values, points=(), **kind):
+    bench = Bench(*points)
     for value in values:
         bench.see(value, **kind)
     return [restore(alarm.state_bytes()) for alarm in bench.engine.alarms.values()]
@@ -301,7 +309,10 @@ def test_a_point_that_stays_away_when_its_source_is_back_is_its_own_alarm():
     """OPC UA posts changes only: no scan need ever name the point again."""
     bench = Bench(tank("A"), tank("B"))
     assert bench.see([math.nan, math.nan], bad(Cause.COMM)) == ["raise plc/comm COMM"]
-    assert bench.see([50.0], first=1) == ["clear plc/comm COMM", "raise A/quality BAD"]
+    assert bench.see([50.0], first=1) == []
+    assert bench.engine.next_deadline == 8 * SECOND
+    assert bench.at(7.9) == []
+    assert bench.at(8) == ["clear plc/comm COMM", "raise A/quality BAD"]
     assert bench.see([math.nan], bad(Cause.COMM)) == []
     assert bench.see([50.0]) == ["clear A/quality BAD"]
 
@@ -347,6 +358,247 @@ def test_a_jump_from_high_to_low_keeps_each_sides_own_peak():
     bench.see(3.0)
     assert bench.live().peak == 95.0
     assert bench.live("LT-1/low").peak == 3.0
+
+
+OVER = quality(Status.UNCERTAIN, Cause.OVER_RANGE)
+UNDER = quality(Status.UNCERTAIN, Cause.UNDER_RANGE)
+
+
+def test_out_of_range_may_raise_and_never_clears_and_is_no_alarm_of_its_own():
+    bench = Bench()
+    assert bench.see(95.0, OVER) == ["raise LT-1/high HH"]
+    assert bench.see(105.0, OVER) == []
+    assert bench.see(-9.0, UNDER) == ["raise LT-1/low LL"], (
+        "high stands: no good value has been seen below it"
+    )
+    assert bench.live().active
+    assert bench.see(50.0) == ["clear LT-1/low LL", "clear LT-1/high HH"]
+    assert bench.live().peak == 105.0, "the number counts although it is uncertain"
+
+
+def test_out_of_range_after_a_device_fault_ends_that_fault_alone():
+    bench = Bench()
+    bench.see(85.0)
+    bench.see(math.nan, bad(Cause.DEVICE_FAULT))
+    assert bench.see(-1.0, UNDER) == ["clear LT-1/quality BAD", "raise LT-1/low LL"]
+    assert bench.live().active
+
+
+ON_PURPOSE_CAUSES = [
+    Cause.MAINTENANCE,
+    Cause.CALIBRATION,
+    Cause.WARM_UP,
+    Cause.SIMULATION,
+    Cause.MANUAL,
+    Cause.DISABLED,
+    Cause.MUTED,
+]
+
+
+@pytest.mark.parametrize("cause", ON_PURPOSE_CAUSES)
+def test_a_status_word_that_says_maintenance_raises_nothing_and_clears_nothing(cause):
+    bench = Bench()
+    assert bench.see(85.0) == ["raise LT-1/high H"]
+    assert bench.see(math.nan, bad(cause)) == [], "no quality alarm, and the high alarm stands"
+    assert bench.see(math.nan, bad(Cause.DEVICE_FAULT)) == ["raise LT-1/quality BAD"]
+    assert bench.see(math.nan, bad(cause)) == [], "the fault was not seen to be gone"
+    assert bench.live().active
+    assert bench.live("LT-1/quality").active
+    assert bench.see(85.0) == ["clear LT-1/quality BAD"]
+
+
+def test_every_cause_people_bring_about_is_in_the_list_of_this_test():
+    assert set(ON_PURPOSE_CAUSES) == ON_PURPOSE - {Cause.STARTUP}
+
+
+def many(count=1000, period_of=lambda k: None, unit_id=None):
+    return [
+        PointConfig(Point(f"P-{k}", "40001", period_s=period_of(k), unit_id=unit_id), limits=Limits(h=80.0))
+        for k in range(count)
+    ]
+
+
+def test_the_return_of_a_thousand_points_in_one_scan_is_one_change():
+    bench = Bench(*many())
+    bench.see(np.full(1000, 50.0))
+    assert bench.see(np.full(1000, math.nan), bad(Cause.COMM)) == ["raise plc/comm COMM"]
+    outcome = bench.engine.step([scan(np.full(1000, 50.0))], now(9))
+    [change] = outcome.changes
+    assert _said(change) == "clear plc/comm COMM"
+    assert change.item("rev")["points"] == 1000
+    assert outcome.sirens == outcome.changes
+
+
+def test_the_return_of_a_thousand_points_in_ten_scans_is_one_change_with_the_last():
+    bench = Bench(*many())
+    bench.see(np.full(1000, math.nan), bad(Cause.COMM))
+    said = [bench.see(np.full(100, 50.0), first=first) for first in range(0, 1000, 100)]
+    assert said == [[]] * 9 + [["clear plc/comm COMM"]]
+    assert bench.at(30) == []
+
+
+def test_a_source_that_comes_back_in_part_and_falls_again_is_still_one_alarm():
+    bench = Bench(*many(100))
+    bench.see(np.full(100, math.nan), bad(Cause.COMM))
+    assert bench.see(np.full(50, 50.0)) == []
+    assert bench.see(np.full(50, math.nan), bad(Cause.COMM)) == []
+    assert bench.at(30) == []
+    assert bench.see(np.full(100, 50.0)) == ["clear plc/comm COMM"]
+
+
+def test_a_restart_while_a_source_is_away_changes_nothing_about_its_return():
+    standing = standing_after(*[np.full(100, math.nan)], points=many(100), q=bad(Cause.COMM))
+    bench = Bench(*many(100), standing=standing)
+    assert bench.see(np.full(50, 50.0)) == []
+    outcome = bench.engine.step([scan(np.full(50, 50.0), first=50)], now(9))
+    assert [(_said(c), c.alarm.points) for c in outcome.changes] == [("clear plc/comm COMM", 100)]
+
+
+def test_what_never_came_back_after_a_restart_is_told_when_the_rest_has():
+    standing = standing_after(*[np.full(2, math.nan)], points=many(2), q=bad(Cause.COMM))
+    bench = Bench(*many(2), standing=standing)
+    assert bench.see(50.0) == []
+    bench.second = 7
+    outcome = bench.engine.tick(now(7))
+    assert [(_said(c), c.alarm.cause) for c in outcome.changes] == [
+        ("clear plc/comm COMM", "comm"),
+        ("raise P-1/quality BAD", "not_read"),
+    ]
+
+
+def slow(k):
+    """Every second point is read once a minute, the others with the device."""
+    return 60.0 if k % 2 else None
+
+
+def rows(start, values, q=GOOD):
+    """A scan of every second point."""
+    points = np.arange(start, start + 2 * len(values), 2, dtype=np.uint16)
+    qualities = np.full(len(values), q, dtype=np.uint8)
+    return Scan("plc", "rev", points, np.asarray(values, dtype=float), qualities, 1_790_000_000 * SECOND, 0)
+
+
+def seen(bench, second, *scans):
+    bench.second = second
+    return [_said(c) for c in bench.engine.step(list(scans), now(second)).changes]
+
+
+def test_a_slow_group_is_not_called_silent_while_the_fast_one_comes():
+    bench = Bench(*many(4, slow), polled=True)
+    assert seen(bench, 0, rows(0, [1, 2]), rows(1, [3, 4])) == []
+    for second in range(1, 300):
+        assert bench.at(second) == []
+        assert seen(bench, second, rows(0, [1, 2])) == []
+    assert bench.engine.quality.tolist() == [GOOD] * 4
+    assert bench.engine.next_deadline <= 305 * SECOND
+
+
+def test_a_group_that_falls_silent_is_noticed_though_the_other_one_comes():
+    bench = Bench(*many(4, slow), polled=True)
+    seen(bench, 0, rows(0, [1, 2]), rows(1, [3, 4]))
+    told = {second: said for second in range(1, 400) if (said := _second_of(bench, second, rows(0, [1, 2])))}
+    # At 305 s the group is not read; 65 s later it is settled that the rest of its source goes on.
+    assert told == {
+        305: ["raise plc/comm COMM"],
+        370: ["clear plc/comm COMM", "raise P-1/quality BAD", "raise P-3/quality BAD"],
+    }
+    assert seen(bench, 400, rows(1, [3, 4])) == ["clear P-1/quality BAD", "clear P-3/quality BAD"]
+
+
+def test_a_fast_group_that_falls_silent_is_noticed_though_the_slow_one_comes():
+    bench = Bench(*many(4, slow), polled=True)
+    seen(bench, 0, rows(0, [1, 2]), rows(1, [3, 4]))
+    assert bench.at(9) == []
+    assert bench.at(10) == ["raise plc/comm COMM"]
+    assert bench.engine.quality.tolist() == [bad(Cause.NOT_READ), GOOD] * 2
+
+
+def _second_of(bench, second, *scans):
+    return bench.at(second) + seen(bench, second, *scans)
+
+
+def test_a_source_of_several_groups_falls_and_comes_back_as_one():
+    lost = [math.nan, math.nan]
+    bench = Bench(*many(4, slow), polled=True)
+    seen(bench, 0, rows(0, [1, 2]), rows(1, [3, 4]))
+    assert seen(bench, 1, rows(0, lost, bad(Cause.COMM)), rows(1, lost, bad(Cause.COMM))) == [
+        "raise plc/comm COMM"
+    ]
+    assert seen(bench, 30, rows(0, [1, 2])) == [], "half of it is back: the alarm stands"
+    assert seen(bench, 39, rows(0, [1, 2])) == []
+    assert seen(bench, 40, rows(1, [3, 4])) == ["clear plc/comm COMM"]
+    # The slow group hears of the next loss a minute later: one alarm all the same, and at once.
+    assert seen(bench, 62, rows(0, lost, bad(Cause.COMM))) == ["raise plc/comm COMM"]
+    assert seen(bench, 121, rows(1, lost, bad(Cause.COMM))) == []
+    assert bench.at(200) == []
+    assert seen(bench, 201, rows(0, [1, 2]), rows(1, [3, 4])) == ["clear plc/comm COMM"]
+
+
+def test_a_slow_group_may_take_its_period_until_its_first_reading():
+    bench = Bench(*many(2, lambda k: 600.0 if k else None), polled=True)
+    for second in range(1, 620):
+        assert _second_of(bench, second, scan(50.0)) == []
+    assert seen(bench, 620, scan(50.0, first=1)) == []
+
+
+def exact_scan(exact, values=(0.0, 0.0, 0.0), q=GOOD, points=(0, 1, 2)):
+    points = np.asarray(points, dtype=np.uint16)
+    values = np.asarray(values, dtype=float)
+    return Scan("plc", "rev", points, values, np.full(len(points), q, np.uint8), 1, 0, exact=exact)
+
+
+def test_texts_and_long_whole_numbers_stand_until_another_good_value():
+    bench = Bench(*many(3))
+    seen(bench, 1, exact_scan({0: "V1.2", 2: 2**64 - 1}))
+    assert bench.engine.exact == {0: "V1.2", 2: 2**64 - 1}
+    seen(bench, 2, exact_scan(None, [math.nan] * 3, bad(Cause.COMM)))
+    assert bench.engine.exact == {0: "V1.2", 2: 2**64 - 1}, "as with numbers: the last one that was not bad"
+    seen(bench, 3, exact_scan({0: "V1.3"}, [4.0], points=[0]))
+    assert bench.engine.exact == {0: "V1.3", 2: 2**64 - 1}
+    seen(bench, 4, exact_scan(None, [7.0], points=[2]))
+    assert bench.engine.exact == {0: "V1.3"}
+    assert bench.engine.values[2] == 7.0
+
+
+def test_a_history_is_recorded_and_says_nothing_about_now():
+    bench = Bench(*many(2), polled=True)
+    seen(bench, 1, scan([50.0, 50.0]))
+    old = replace(scan([95.0, 95.0]), history=True, taken_ns=7, exact={0: "alt"})
+    lost = replace(scan([math.nan, math.nan], bad(Cause.COMM)), history=True)
+    outcome = bench.engine.step([old, scan([51.0, 51.0]), lost, old], now(2))
+    assert outcome.changes == ()
+    assert [s.history for s in outcome.scans] == [True, False, True, True], "in the order in which they came"
+    assert bench.engine.values.tolist() == [51.0, 51.0]
+    assert bench.engine.quality.tolist() == [GOOD, GOOD]
+    assert bench.engine.exact == {}
+    outcome = bench.engine.step([old], now(11.9))
+    assert [c.alarm.condition for c in bench.engine.tick(now(12)).changes] == ["plc/comm"], (
+        "silence is silence"
+    )
+
+
+def test_a_history_neither_raises_nor_clears():
+    bench = Bench()
+    bench.see(85.0)
+    bench.engine.step([replace(scan(20.0), history=True), replace(scan(math.nan), history=True)], now(2))
+    assert bench.live().active
+    assert bench.live().level_current == "H"
+
+
+def test_a_history_with_a_false_number_is_recorded_as_bad():
+    outcome = Bench().engine.step([replace(scan(math.nan), history=True)], now(1))
+    assert outcome.scans[0].quality.tolist() == [bad(Cause.GARBLED)]
+
+
+def test_two_devices_that_share_a_points_column_are_not_mixed_up():
+    points = np.arange(1, dtype=np.uint16)
+    points.flags.writeable = False
+    devices = [WatchedDevice(name, (PointConfig(Point(name, "40001")),)) for name in ("a", "b")]
+    engine = Engine(devices, (), now())
+    for k in range(3):
+        for name, value in (("a", 1.0 + k), ("b", 5.0 + k)):
+            engine.step([replace(scan(value, device=name), points=points)], now(k))
+        assert engine.values.tolist() == [1.0 + k, 5.0 + k]
 
 
 QUALITIES = [
