@@ -31,12 +31,10 @@ import logging
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import numpy as np
 from asyncua import ua
@@ -56,22 +54,20 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography import x509
 
-from drivers.kit import news, pace, status_code, ua_address
+from drivers.kit import news, pace, ua_address
+from drivers.kit.backfill import NODES, PAUSE_S, VALUES, Backfill, Page, offers_none
 from drivers.kit.certificates import DistrustError, Facts, application_uri, certificate, in_date, trusted
 from drivers.kit.contract import Post, SourceState
 from drivers.kit.data_value import DataValues
-from drivers.kit.decode import Scaling, scaling
 from drivers.kit.errors import SourceError, WriteRefusedError
-from drivers.kit.options import refuse, within
-from drivers.kit.quality import Cause, Status, bad
-from drivers.kit.scan import Device, Exact, Point, Scan, missed
+from drivers.kit.quality import Cause
+from drivers.kit.scan import Device, Scan, missed
 from drivers.kit.ua_answer import FaultError, Published, history_answer, publish_answer, read_answer
+from drivers.kit.ua_columns import Columns, Taken, Watch, unknown
+from drivers.kit.ua_options import Options, check_point
 from drivers.wire import certificate_files
 from drivers.wire.certificate_files import Stored
 
-DEFAULT_PORT: Final = 4840
-FOLDER: Final = Path("/var/lib/plantgate/opcua")
-"""Where certificates are kept if nothing else is said; it outlives a reinstallation."""
 ABSENT_MAX_S: Final = 0.5
 """While nobody listens, the next try comes after at most this: it costs nothing, and the first value is near."""
 BACKOFF_FIRST_S: Final = 0.25
@@ -103,15 +99,6 @@ REFUSED_RETRY_S: Final = 60.0
 """Nodes the server refused are asked for again after this time."""
 NAMED_REFUSED: Final = 5
 """So many refused nodes are named; the rest is a number."""
-HISTORY_MAX_S: Final = 86_400.0
-"""Of a longer outage the last day is read."""
-HISTORY_MAX_VALUES: Final = 500_000
-"""Of one outage at most so many values are read from the server's history."""
-HISTORY_NODES: Final = 100
-HISTORY_VALUES: Final = 100
-"""Nodes in one history request, and values of each in one answer; so that live values never wait long."""
-HISTORY_PAUSE_S: Final = 0.1
-"""Between two such requests."""
 MAX_CHUNK_BYTES: Final = 1 << 20
 MAX_MESSAGE_BYTES: Final = 32 << 20
 """A server that sends longer ones is cut off; asyncua alone would keep everything that comes."""
@@ -119,29 +106,20 @@ NO_PLANT: Final = (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations)
 """What every server has in its Objects folder; left out unless asked for."""
 MAX_BROWSED: Final = 20_000
 """Rows of one browse."""
-TYPES: Final = frozenset(
-    (
-        *("bit", "bool", "boolean", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
-        *("float32", "float64", "string"),
-    )
-)
-"""What a point may be called; the server itself says how its bytes are read, so any number may be any of them."""
-POLICIES: Final[dict[str, Any]] = {
+_POLICIES: Final[dict[str, Any]] = {
     "Basic256Sha256": SecurityPolicyBasic256Sha256,
     "Aes128Sha256RsaOaep": SecurityPolicyAes128Sha256RsaOaep,
     "Aes256Sha256RsaPss": SecurityPolicyAes256Sha256RsaPss,
 }
-"""Older ones are broken or withdrawn (OPC 10000-7) and not offered."""
-SECURITY_MODES: Final = {
+_SECURITY_MODES: Final = {
     "Sign": ua.MessageSecurityMode.Sign,
     "SignAndEncrypt": ua.MessageSecurityMode.SignAndEncrypt,
 }
-IDENTITIES: Final = {
+_IDENTITIES: Final = {
     "anonymous": ua.UserTokenType.Anonymous,
     "password": ua.UserTokenType.UserName,
     "certificate": ua.UserTokenType.Certificate,
 }
-MODES: Final = ("subscribe", "poll")
 
 READING_SERVICES: Final = frozenset(
     getattr(ObjectIds, f"{name}Request_Encoding_DefaultBinary")
@@ -164,18 +142,6 @@ READING_SERVICES: Final = frozenset(
 """Type identifiers of the requests that may leave this house: those it needs."""
 
 _SECURITY_WORDS: Final = ("BadCertificate", "BadSecurity", "BadIdentity", "BadUser", "BadNonce")
-_NO_HISTORY: Final = frozenset(
-    {
-        StatusCodes.BadHistoryOperationUnsupported,
-        StatusCodes.BadHistoryOperationInvalid,
-        StatusCodes.BadServiceUnsupported,
-        StatusCodes.BadNotSupported,
-        StatusCodes.BadNotReadable,
-        StatusCodes.BadUserAccessDenied,
-        StatusCodes.BadNodeIdUnknown,
-    }
-)
-"""A node or server that says so is not asked again."""
 _NO_DEADBAND: Final = frozenset(
     {
         StatusCodes.BadMonitoredItemFilterUnsupported,
@@ -185,160 +151,10 @@ _NO_DEADBAND: Final = frozenset(
     }
 )
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MODBUS_ONLY: Final = (
-    *("bit", "length", "fault_values", "status_point", "status_bits"),
-    *("heartbeat_point", "heartbeat_s", "decimals_point"),
-)
-"""Columns that speak of registers: an OPC UA server says by its status what they say there."""
+__all__ = ["Options", "check_point", "connect"]  # what kit.contract wants of a driver
 
 log = logging.getLogger(__name__)
 logging.getLogger("asyncua").setLevel(logging.WARNING)  # its debug lines would show passwords
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """A device's own keys in gateway.toml.
-
-    Attributes:
-        url: ``opc.tcp://host:port/path`` of the server.
-        security_policy: a key of ``POLICIES``.
-        security_mode: ``SignAndEncrypt`` or ``Sign``.
-        insecure: no security at all instead of these two; a standing alarm.
-        certificate: the gateway's own certificate, PEM or DER; None is ``FOLDER/own.der``, made if missing.
-        private_key: its key, PEM or DER; None is ``FOLDER/own.key``.
-        trusted: the server's certificate, or a folder of trusted ones; None is ``FOLDER/trusted``.
-        rejected: folder for certificates nobody trusts yet; None is ``FOLDER/rejected``.
-        application_uri: as in the own certificate; "" takes it from there.
-        identity: ``anonymous``, ``password`` or ``certificate``.
-        username: for ``identity = "password"``.
-        password_file: its password, 0600 or a systemd credential.
-        user_certificate: for ``identity = "certificate"``, PEM or DER.
-        user_key: its key.
-        mode: ``subscribe``, or ``poll`` for servers without subscriptions.
-        sampling_ms: how often the server looks at a node whose point has no ``period_s``.
-        publishing_ms: how often it tells us what changed.
-        queue_size: values of one node it keeps between two publishes.
-        history: read from the server's history what was missed while the line was down.
-        timeout_s: how long an answer may take.
-    """
-
-    url: str
-    security_policy: str = "Basic256Sha256"
-    security_mode: str = "SignAndEncrypt"
-    insecure: bool = False
-    certificate: Path | None = None
-    private_key: Path | None = None
-    trusted: Path | None = None
-    rejected: Path | None = None
-    application_uri: str = ""
-    identity: str = "anonymous"
-    username: str = ""
-    password_file: Path | None = None
-    user_certificate: Path | None = None
-    user_key: Path | None = None
-    mode: str = "subscribe"
-    sampling_ms: float = 1000.0
-    publishing_ms: float = 500.0
-    queue_size: int = 10
-    history: bool = True
-    timeout_s: float = 4.0
-
-    def __post_init__(self) -> None:
-        _check_url(self.url)
-        _one_of("security_policy", self.security_policy, POLICIES)
-        _one_of("security_mode", self.security_mode, SECURITY_MODES)
-        _one_of("identity", self.identity, IDENTITIES)
-        _one_of("mode", self.mode, MODES)
-        if self.identity == "password" and not self.username:
-            refuse("username", "没有用户名。", "There is no user name.", "用户名", "the user name")
-        if self.identity == "password" and self.password_file is None:
-            zh, en = "有用户名却没有密码文件。", "There is a user name but no password file."
-            refuse("password_file", zh, en, "密码文件的路径", "the path of a password file")
-        if self.identity == "certificate" and (self.user_certificate is None or self.user_key is None):
-            zh, en = "用户证书和密钥要一起写。", "A user certificate and its key go together."
-            refuse("user_certificate", zh, en, "两个文件的路径", "the paths of both files")
-        if self.identity == "anonymous" and self.username:
-            zh, en = "有用户名,身份却是匿名。", "There is a user name, but the identity is anonymous."
-            refuse("identity", zh, en, ' identity = "password"', 'identity = "password"')
-        within("sampling_ms", self.sampling_ms, 0, 3_600_000)
-        within("publishing_ms", self.publishing_ms, 50, 60_000)
-        within("queue_size", self.queue_size, 1, 1000)
-        within("timeout_s", self.timeout_s, 0.1, 60)
-
-    @property
-    def endpoint(self) -> str:
-        """The address with its port."""
-        parts = urlsplit(self.url)
-        port = "" if parts.port else f":{DEFAULT_PORT}"
-        return parts._replace(netloc=parts.netloc + port).geturl()
-
-    @property
-    def own_files(self) -> tuple[Path, Path]:
-        """Own certificate and key."""
-        return self.certificate or FOLDER / "own.der", self.private_key or FOLDER / "own.key"
-
-    @property
-    def trusted_place(self) -> Path:
-        """File or folder."""
-        return self.trusted or FOLDER / "trusted"
-
-    @property
-    def rejected_folder(self) -> Path:
-        """Where unknown certificates are kept."""
-        return self.rejected or FOLDER / "rejected"
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        right = False
-    if not right:
-        refuse(
-            "url",
-            f"“{url}”不是 OPC UA 服务器地址。",
-            f'"{url}" is not the address of an OPC UA server.',
-            f" opc.tcp://主机:{DEFAULT_PORT}",
-            f"opc.tcp://host:{DEFAULT_PORT}",
-        )
-    if "@" in parts.netloc:
-        zh, en = "网址中不能写用户名和密码。", "An address holds no user name and password."
-        refuse("url", zh, en, "到 username 和 password_file 中", "them as username and password_file")
-
-
-def _one_of(key: str, value: str, known: Sequence[str] | dict[str, Any]) -> None:
-    if value not in known:
-        words = ", ".join(known)
-        zh, en = f"“{value}”不可用。", f'"{value}" cannot be used.'
-        refuse(key, zh, en, f" {words} 之一", f"one of {words}")
-
-
-def check_point(point: Point, options: Options) -> None:
-    """May this point stand in the point table?
-
-    Raises:
-        PointError: it cannot be read as written.
-    """
-    ua_address.parse(point.address)
-    scaling(point.scale, point.offset)
-    if point.type not in TYPES:
-        known = ", ".join(sorted(TYPES))
-        zh, en = f"不认识数据类型“{point.type}”。", f'The type "{point.type}" is not known.'
-        refuse("type", zh, en, f"空,或 {known}", f"nothing, or one of {known}")
-    if point.type == "string" and (point.scale, point.offset) != (1, 0):
-        refuse("scale", "文本不能换算。", "A text cannot be scaled.", "空", "nothing")
-    for column in _MODBUS_ONLY:
-        if getattr(point, column) not in (None, ""):
-            zh, en = "OPC UA 的点没有这一项。", "An OPC UA point has nothing of the kind."
-            refuse(column, zh, en, "空", "nothing")
-    if point.frozen_s is not None and options.mode != "poll":
-        zh = "订阅的值只在变化时发送,不能判断是否冻结。"
-        en = "A subscribed value is sent only when it changes, so nothing says whether it is frozen."
-        refuse("frozen_s", zh, en, '空,或设 mode = "poll"', 'nothing, or mode = "poll" for the device')
-    if not point.sample_deadband >= 0:
-        zh, en = "死区不能是负数。", "A deadband is not negative."
-        refuse("sample_deadband", zh, en, " 0 或正数", "0 or a positive number")
 
 
 def connect(device: Device, options: Options, post: Post) -> OpcUaSource:
@@ -694,7 +510,7 @@ class _Link:
             SourceError: a folder of certificates cannot be read or written.
         """
         policy = str(endpoint.SecurityPolicyUri).rpartition("#")[2]
-        for name, known in POLICIES.items():
+        for name, known in _POLICIES.items():
             policy = name if endpoint.SecurityPolicyUri == known.URI else policy
         mode = endpoint.SecurityMode.name.rstrip("_")
         kinds = {token.TokenType for token in endpoint.UserIdentityTokens or ()}
@@ -711,8 +527,8 @@ class _Link:
             url=str(endpoint.EndpointUrl),
             security_policy=policy,
             security_mode=mode,
-            identities=tuple(name for name, kind in IDENTITIES.items() if kind in kinds),
-            usable=policy in POLICIES or policy == "None",
+            identities=tuple(name for name, kind in _IDENTITIES.items() if kind in kinds),
+            usable=policy in _POLICIES or policy == "None",
             facts=facts,
             trusted=not reason,
             reason=reason,
@@ -733,8 +549,8 @@ class _Link:
                 own, key = self._own()
                 uri = options.application_uri or application_uri(own, str(options.own_files[0]))
             peer = await self._server_certificate()
-            mode = SECURITY_MODES[options.security_mode]
-            policy = POLICIES[options.security_policy](peer, own, key, mode)
+            mode = _SECURITY_MODES[options.security_mode]
+            policy = _POLICIES[options.security_policy](peer, own, key, mode)
         async with self._client() as client:
             client.application_uri = uri
             client.session_timeout = SESSION_MS
@@ -792,7 +608,7 @@ class _Link:
             SourceError: unreachable, or not to be trusted.
         """
         options = self._options
-        wanted = (POLICIES[options.security_policy].URI, SECURITY_MODES[options.security_mode])
+        wanted = (_POLICIES[options.security_policy].URI, _SECURITY_MODES[options.security_mode])
         endpoints = await self.endpoints()
         shown = [
             endpoint.ServerCertificate
@@ -856,15 +672,15 @@ class _Link:
         """
         options = self._options
         tokens: list[Any] = client._policy_ids or []  # noqa: SLF001 - asyncua offers no other way to choose
-        fitting = [token for token in tokens if token.TokenType == IDENTITIES[options.identity]]
+        fitting = [token for token in tokens if token.TokenType == _IDENTITIES[options.identity]]
         if not fitting:
-            there = {name for name, kind in IDENTITIES.items() if kind in {t.TokenType for t in tokens}}
+            there = {name for name, kind in _IDENTITIES.items() if kind in {t.TokenType for t in tokens}}
             raise DistrustError(
                 f'the server lets no identity = "{options.identity}" in, only {", ".join(sorted(there)) or "none"}'
             )
         if options.identity == "anonymous":
             return {}
-        uris = {policy.URI for policy in POLICIES.values()}
+        uris = {policy.URI for policy in _POLICIES.values()}
         safe = [t for t in fitting if (t.SecurityPolicyUri or client.security_policy.URI) in uris]
         encrypted = client.security_policy.Mode == ua.MessageSecurityMode.SignAndEncrypt
         if not safe and (options.identity == "certificate" or not encrypted):
@@ -955,7 +771,7 @@ async def _about(client: _Client, endpoint: str) -> _About:
         found = array.Value.Value if array.Value is not None else None
         namespaces = tuple(str(uri) for uri in found or ())
         read, items, history, nodes_browsed = (_limit(answer) for answer in rest)
-    return _About(namespaces, read, items, min(history, HISTORY_NODES), nodes_browsed)
+    return _About(namespaces, read, items, min(history, NODES), nodes_browsed)
 
 
 def _limit(answer: ua.DataValue) -> int:
@@ -973,26 +789,6 @@ def _pages(nodes: Sequence[Any], size: int) -> Iterator[list[Any]]:
 
 
 @dataclass(slots=True)
-class _Backfill:
-    """What is still to be read from the server's history after an outage.
-
-    Attributes:
-        from_ns, to_ns: the interval, by the server's clock.
-        pages: rows and their continuation points, a request each.
-        asked: the request under way, and its page.
-        next_at: monotonic seconds before which the next one is not sent.
-        left: so many values may still come.
-    """
-
-    from_ns: int
-    to_ns: int
-    pages: list[dict[int, bytes]]
-    asked: tuple[asyncio.Future[Buffer], dict[int, bytes]] | None = None
-    next_at: float = 0.0
-    left: int = HISTORY_MAX_VALUES
-
-
-@dataclass(slots=True)
 class _Standing:
     """A session that stands.
 
@@ -1007,6 +803,8 @@ class _Standing:
         refused: row -> what the server says of it.
         retry_at: monotonic seconds at which refused nodes are tried again.
         told: everything was told once.
+        backfill: what is still to be read from the server's history.
+        asked: the request for it that is under way, and what it asks for.
     """
 
     client: _Client
@@ -1024,12 +822,12 @@ class _Standing:
     refused: dict[int, str] = field(default_factory=dict)
     without_deadband: set[int] = field(default_factory=set)
     told: bool = False
-    backfill: _Backfill | None = None
+    backfill: Backfill | None = None
+    asked: tuple[asyncio.Future[Buffer], Page] | None = None
 
-    def awaited(self) -> tuple[asyncio.Future[Buffer], ...]:
+    def awaited(self) -> set[asyncio.Future[Buffer]]:
         """Answers to come besides the publish."""
-        asked = self.backfill.asked if self.backfill is not None else None
-        return () if asked is None else (asked[0],)
+        return set() if self.asked is None else {self.asked[0]}
 
 
 class OpcUaSource:
@@ -1046,10 +844,8 @@ class OpcUaSource:
         self._link = _Link(options)
         self._addresses = [ua_address.parse(point.address) for point in device.points]
         self._rows = np.arange(len(device.points), dtype=np.uint16)
-        self._scaling = Scaling.of(device.points)
-        self._plain = np.array([(point.scale, point.offset) == (1, 0) for point in device.points], dtype=bool)
-        self._text = np.array([point.type == "string" for point in device.points], dtype=bool)
-        self._said = news.Said.nothing(len(device.points))
+        self._columns = Columns(device)
+        self._watches: dict[int, Watch] = {}
         self._no_history = np.full(len(device.points), not options.history)
         self._server_ns = 0
         self._lost_ns = 0
@@ -1109,9 +905,8 @@ class OpcUaSource:
         """
         async with self._link.opened() as client:
             standing = await self._prepared(client)
-            found = await self._values(standing, sorted(standing.nodes))
-        (scan,) = self._scans(found, live=False)
-        return self._whole(scan)
+            found = await self._values(standing, range(len(self._addresses)))
+        return Columns(self._device).reading(found, _now())
 
     async def _prepared(self, client: _Client) -> _Standing:
         """What every use of a session needs first."""
@@ -1223,23 +1018,24 @@ class OpcUaSource:
         standing.heard_at = time.monotonic()
         with _translated(self._options.endpoint):
             publish = transport.ask(_publish_request(standing, None))
-            try:
-                while True:
-                    await asyncio.wait(
-                        {publish, *standing.awaited()},
-                        timeout=self._patience_s(standing),
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-                    if publish.done():
+        try:
+            while True:
+                await asyncio.wait(
+                    {publish, *standing.awaited()},
+                    timeout=self._patience_s(standing),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if publish.done():
+                    with _translated(self._options.endpoint):
                         published = publish_answer(_content(publish.result()))
                         publish = transport.ask(_publish_request(standing, published))
-                        self._take(standing, published)
-                    self._check_silence(standing)
-                    self._fill(standing)
-                    await self._upkeep(standing)
-            finally:
-                for future in (publish, *standing.awaited()):
-                    _forget(future)
+                    self._take(standing, published)
+                self._check_silence(standing)
+                self._fill(standing)
+                await self._upkeep(standing)
+        finally:
+            for future in (publish, *standing.awaited()):
+                _forget(future)
 
     def _patience_s(self, standing: _Standing) -> float:
         """How long to wait for the next word."""
@@ -1247,7 +1043,7 @@ class OpcUaSource:
         until = standing.heard_at + standing.silence_s
         if standing.clock_seen > 1:
             until = min(until, standing.clock_at + standing.clock_silence_s)
-        if standing.backfill is not None and standing.backfill.asked is None:
+        if standing.backfill is not None and standing.asked is None:
             until = min(until, standing.backfill.next_at)
         return max(0.0, until - now)
 
@@ -1278,10 +1074,7 @@ class OpcUaSource:
             if not own.all():
                 standing.clock_at, standing.clock_seen = time.monotonic(), standing.clock_seen + 1
                 found = news.chosen(found, np.flatnonzero(own))  # noqa: PLW2901 - without the clock
-            self._counters["overflows"] += status_code.overflows(found.status)
-            for scan in self._scans(found, live=True):
-                self._counters["changes"] += len(scan.points)
-                self._post(scan)
+            self._say(self._columns.changes(found, _now()))
         if not standing.told and not published.more:
             standing.told = True
             self._plan_backfill(standing, published.published_ns)
@@ -1316,29 +1109,27 @@ class OpcUaSource:
         for row, point in enumerate(self._device.points):
             period_s = self._device.period_s if point.period_s is None else point.period_s
             periods.setdefault(pace.period_ns(period_s), []).append(row)
-        now_ns = time.monotonic_ns()
-        due = {period: pace.Due(now_ns, 0) for period in periods}
-        while True:
+        for period, rows in periods.items():
+            self._watches.setdefault(period, Watch(self._device.points, rows))
+        due = dict.fromkeys(periods, pace.Due(time.monotonic_ns(), 0))
+        read: dict[int, int] = {}
+        while due:
             period = min(due, key=lambda one: due[one].at_ns)
-            await asyncio.sleep(max(0.0, (due[period].at_ns - time.monotonic_ns()) / 1e9))
-            rows = periods[period]
-            found = await self._values(standing, [row for row in rows if row in standing.nodes])
+            await asyncio.sleep(max(0.0, due[period].at_s - time.monotonic()))
+            found = await self._values(standing, periods[period])
             self._counters["publishes"] += 1
             self._stand()
-            for scan in self._scans(found, live=True):
-                self._counters["changes"] += len(scan.points)
-                self._post(scan)
-            due[period] = pace.next_due(
-                time.monotonic_ns(), period, self._device.slot, due[period].at_ns if standing.told else None
-            )
-            standing.told = True
+            self._say([self._columns.reading(found, _now(), self._watches[period])])
+            due[period] = pace.next_due(time.monotonic_ns(), period, self._device.slot, read.get(period))
+            read[period] = due[period].at_ns
             self._counters["overruns"] += due[period].skipped
             await self._upkeep(standing)
 
-    async def _values(self, standing: _Standing, rows: list[int]) -> DataValues:
+    async def _values(self, standing: _Standing, rows: Sequence[int]) -> DataValues:
         """Read these rows, in their order."""
-        parts = []
-        for page in _pages(rows, standing.about.read):
+        parts = {row: unknown(row) for row in rows if row not in standing.nodes}
+        known = [row for row in rows if row in standing.nodes]
+        for page in _pages(known, standing.about.read):
             request = ua.ReadRequest()
             request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             request.Parameters.NodesToRead = [_value_of(standing.nodes[row]) for row in page]
@@ -1347,167 +1138,68 @@ class OpcUaSource:
             if len(found.handles) != len(page):
                 what = f"{len(found.handles)} values for {len(page)} nodes"
                 raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
-            parts.append(news.as_handles(found, page))
-        return news.appended(parts)
+            parts[page[0]] = news.as_handles(found, page)
+        found = news.appended(list(parts.values()))
+        return news.chosen(found, np.argsort(found.handles))
 
     # --- history ----------------------------------------------------------------------------------------
 
     def _plan_backfill(self, standing: _Standing, now_ns: int) -> None:
-        """After an outage: which rows' history is read, from when to when."""
-        from_ns, self._lost_ns = self._lost_ns, 0
-        rows = np.flatnonzero(~self._no_history & (self._said.before_ns > 0) & (self._said.first_ns > 0))
-        if not from_ns or not now_ns or not len(rows):
-            return
-        slack_ns = round((self._options.sampling_ms + 2 * self._options.publishing_ms) * 1e6) + round(
-            GRACE_S * 1e9
+        """Once everything was told after an outage."""
+        interval_s = (self._options.sampling_ms + 2 * self._options.publishing_ms) / 1000
+        nodes = standing.about.history
+        standing.backfill = Backfill.plan(
+            self._columns.said, self._no_history, self._lost_ns, now_ns, interval_s, nodes
         )
-        from_ns = max(from_ns - slack_ns, now_ns - round(HISTORY_MAX_S * 1e9))
-        pages = _pages(rows.tolist(), standing.about.history)
-        standing.backfill = _Backfill(
-            from_ns, now_ns + slack_ns, [dict.fromkeys(page, b"") for page in pages]
-        )
+        self._lost_ns = 0
 
     def _fill(self, standing: _Standing) -> None:
         """One step of reading the history; live values go before it and never wait for it."""
         plan = standing.backfill
-        if plan is None:
+        if plan is None or (standing.asked is not None and not standing.asked[0].done()):
             return
-        if plan.asked is not None:
-            future, page = plan.asked
-            if not future.done():
-                return
-            plan.asked = None
-            self._remember(plan, page, _content(future.result()))
-        if not plan.pages or plan.left <= 0:
+        if standing.asked is not None:
+            future, page = standing.asked
+            standing.asked = None
+            self._remember(plan, page, future)
+        if plan.over:
             if plan.pages:
-                log.warning(
-                    "%s: more history than %d values; the rest is left", self._device.name, HISTORY_MAX_VALUES
-                )
+                log.warning("%s: the server's history has more than is read", self._device.name)
             standing.backfill = None
         elif time.monotonic() >= plan.next_at:
             page = plan.pages.pop(0)
-            nodes = {row: standing.nodes[row] for row in page if row in standing.nodes}
-            request = _history_request(plan, nodes, page)
-            plan.asked = standing.client.uaclient.ask(request, self._options.timeout_s), page
-            plan.next_at = time.monotonic() + HISTORY_PAUSE_S
+            with _translated(self._options.endpoint):
+                request = _history_request(plan, standing.nodes, page)
+                future = standing.client.uaclient.ask(request, self._options.timeout_s)
+            standing.asked = future, page
+            plan.next_at = time.monotonic() + PAUSE_S
 
-    def _remember(self, plan: _Backfill, page: dict[int, bytes], content: bytes) -> None:
+    def _remember(self, plan: Backfill, page: Page, future: asyncio.Future[Buffer]) -> None:
         """Post what the server's history has for these rows."""
-        try:
-            answers = history_answer(content)
-        except FaultError as fault:
-            log.info("%s: no history: %s", self._device.name, _name(fault.status))
-            plan.pages = []
-            if fault.status in _NO_HISTORY:
-                self._no_history[:] = True
-            return
+        with _translated(self._options.endpoint):
+            try:
+                answers = history_answer(_content(future.result()))
+            except FaultError as fault:
+                log.info("%s: no history: %s", self._device.name, _name(fault.status))
+                self._no_history |= offers_none(fault.status)
+                plan.pages = []
+                return
         if len(answers) != len(page):
             what = f"{len(answers)} histories for {len(page)} nodes"
             raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
-        rest = {}
-        parts = []
-        for row, answer in zip(page, answers, strict=True):
-            if answer.status in _NO_HISTORY:
-                self._no_history[row] = True
-            elif answer.values is not None and len(answer.values.handles):
-                parts.append((row, answer.values))
-                if answer.more:
-                    rest[row] = answer.more
-        if rest:
-            plan.pages.insert(0, rest)
-        if not parts:
-            return
-        found = news.joined(parts)
-        plan.left -= len(found.handles)
-        places = np.flatnonzero(
-            self._said.missing(found.handles.astype(np.intp), found.source_ns, plan.from_ns)
-        )
-        for scan in self._scans(news.chosen(found, places), live=False, history=True):
-            self._counters["history"] += len(scan.points)
-            self._post(scan)
+        found = plan.take(page, answers, self._no_history)
+        if found is not None:
+            for scan in self._columns.past(found, plan.from_ns, _now()):
+                self._counters["history"] += len(scan.points)
+                self._post(scan)
 
     # --- what is said -----------------------------------------------------------------------------------
 
-    def _scans(self, found: DataValues, *, live: bool, history: bool = False) -> Iterator[Scan]:
-        """Columns of these values: one scan, or several where a point has several values, in their order.
-
-        Args:
-            found: with the rows of the point list as handles.
-            live: as far as it is news; noted as said.
-            history: from the server's history.
-        """
-        taken = (time.time_ns(), time.monotonic_ns())
-        for places in news.in_turn(found.handles):
-            one = news.chosen(found, places)
-            rows = one.handles.astype(np.intp)
-            values, quality, exact = self._columns(one, rows)
-            source_ns = one.source_ns
-            if live:
-                source_ns = source_ns.copy()
-                keep = self._said.news(rows, values, quality, source_ns)
-                if keep is not None and self._options.mode == "subscribe":
-                    if not keep.any():
-                        continue
-                    kept = np.flatnonzero(keep)
-                    exact = {to: exact[row] for to, row in enumerate(kept.tolist()) if row in exact}
-                    rows, values, quality, source_ns = (
-                        rows[keep],
-                        values[keep],
-                        quality[keep],
-                        source_ns[keep],
-                    )
-            yield Scan(
-                device=self._device.name,
-                config_rev=self._device.config_rev,
-                points=rows.astype(np.uint16),
-                values=values,
-                quality=quality,
-                taken_ns=taken[0],
-                taken_mono_ns=taken[1],
-                source_ns=source_ns if source_ns.any() else None,
-                exact=exact or None,
-                history=history,
-            )
-
-    def _columns(self, one: DataValues, rows: Any) -> tuple[Any, Any, dict[int, int | str]]:
-        """Values and quality of these rows, and what a double cannot hold."""
-        column = np.full(len(self._addresses), np.nan)
-        column[rows] = one.values
-        with np.errstate(all="ignore"):  # an overflow is judged below, not warned about
-            self._scaling.apply(column)
-        values = column[rows]
-        quality = status_code.qualities(one.status)
-        exact: dict[int, int | str] = {
-            place: number for place, number in one.whole.items() if self._plain[rows[place]]
-        }
-        fits = one.numbers
-        text = self._text[rows]
-        if text.any():
-            fits = np.where(text, False, fits)
-            for place, words in one.texts.items():
-                if text[place]:
-                    values[place], fits[place], exact[place] = len(words), True, words
-        usable = (quality & 3) != Status.BAD
-        if not fits.all():
-            quality[usable & ~fits] = bad(Cause.GARBLED)
-            usable &= fits
-        quality[usable & ~np.isfinite(values)] = bad(Cause.DEVICE_FAULT)
-        wrong = (quality & 3) == Status.BAD
-        if wrong.any():
-            values[wrong] = np.nan
-            exact = {place: content for place, content in exact.items() if not wrong[place]}
-        return values, quality, exact
-
-    def _whole(self, scan: Scan) -> Scan:
-        """The same with a row for every point; those it lacks were refused."""
-        refused = missed(self._device, self._rows, Cause.REFUSED, scan.taken_ns, scan.taken_mono_ns)
-        rows = scan.points.astype(np.intp)
-        source_ns = np.zeros(len(self._rows), dtype=np.int64)
-        refused.values[rows], refused.quality[rows] = scan.values, scan.quality
-        if scan.source_ns is not None:
-            source_ns[rows] = scan.source_ns
-        exact: Exact = {int(rows[place]): content for place, content in (scan.exact or {}).items()}
-        return replace(refused, source_ns=source_ns if source_ns.any() else None, exact=exact or None)
+    def _say(self, scans: Iterable[Scan]) -> None:
+        for scan in scans:
+            self._counters["changes"] += len(scan.points)
+            self._post(scan)
+        self._counters["overflows"] = self._columns.overflows
 
     def _say_refused(self, standing: _Standing) -> None:
         """Post nodes the server does not give, and name them."""
@@ -1539,7 +1231,9 @@ class OpcUaSource:
         self._detail = error.detail
         if self._connected:
             self._connected, self._since_ns = False, time.time_ns()
-            self._said.lose()
+            self._columns.said.lose()
+            for watch in self._watches.values():
+                watch.interrupted()
             self._lost_ns = self._server_ns
         elif self._fallen is error.quality_cause:
             return
@@ -1568,26 +1262,28 @@ def _publish_request(standing: _Standing, published: Published | None) -> ua.Pub
     return request
 
 
-def _history_request(
-    plan: _Backfill, nodes: dict[int, ua.NodeId], points: dict[int, bytes]
-) -> ua.HistoryReadRequest:
+def _history_request(plan: Backfill, nodes: dict[int, ua.NodeId], page: Page) -> ua.HistoryReadRequest:
     """Raw values of these nodes."""
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = False
     details.StartTime = _EPOCH + dt.timedelta(microseconds=plan.from_ns // 1000)
     details.EndTime = _EPOCH + dt.timedelta(microseconds=plan.to_ns // 1000)
-    details.NumValuesPerNode = HISTORY_VALUES
+    details.NumValuesPerNode = VALUES
     details.ReturnBounds = False
     request = ua.HistoryReadRequest()
     request.Parameters.HistoryReadDetails = details
     request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
     request.Parameters.ReleaseContinuationPoints = False
-    for row, node in nodes.items():
+    for row, more in page.items():
         wanted = ua.HistoryReadValueId()
-        wanted.NodeId = node
-        wanted.ContinuationPoint = points[row] or None
+        wanted.NodeId = nodes[row]
+        wanted.ContinuationPoint = more or None
         request.Parameters.NodesToRead.append(wanted)
     return request
+
+
+def _now() -> Taken:
+    return Taken(time.time_ns(), time.monotonic_ns())
 
 
 def _ignore(_: object) -> None:
