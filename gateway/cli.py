@@ -28,6 +28,7 @@ Subparsers: TypeAlias = Any
 """What ``add_subparsers`` gives; its class is argparse's own secret."""
 
 ENTRY_POINTS: Final = "plantgate.commands"
+BROWSE_DEPTH: Final = 4
 INTERRUPTED: Final = 130
 """What a shell expects of a program ended by Ctrl-C."""
 
@@ -186,11 +187,43 @@ def _add_watch(parser: argparse.ArgumentParser, _zh: bool) -> None:
 
 
 def _add_read(parser: argparse.ArgumentParser, zh: bool) -> None:
-    text = "设备名或位号，不写则全部" if zh else "device or tag; everything if left out"
-    parser.add_argument("name", nargs="?", metavar="DEVICE|TAG", help=text)
+    text = (
+        "设备名或位号，不写则全部；或 OPC UA 服务器地址 opc.tcp://…"
+        if zh
+        else "device or tag, everything if left out; or an OPC UA server opc.tcp://…"
+    )
+    parser.add_argument("name", nargs="?", metavar="DEVICE|TAG|URL", help=text)
     text = "32 位点按四种字节序各读一次" if zh else "show 32-bit points in all four word orders"
     parser.add_argument("--orders", action="store_true", help=text)
+    text = "列出 OPC UA 服务器里的节点" if zh else "list the nodes of an OPC UA server"
+    parser.add_argument("--browse", action="store_true", help=text)
+    text = "从这个节点开始（默认 Objects）" if zh else "start at this node (default: Objects)"
+    parser.add_argument("--root", default="", metavar="NODE", help=text)
+    text = f"向下几层（默认 {BROWSE_DEPTH}）" if zh else f"levels below it (default {BROWSE_DEPTH})"
+    parser.add_argument("--depth", type=int, default=BROWSE_DEPTH, metavar="N", help=text)
     parser.set_defaults(deed=partial(_later, "read", "read"))
+
+
+def _add_opcua(parser: argparse.ArgumentParser, zh: bool) -> None:
+    deeds = parser.add_subparsers(dest="opcua_deed", metavar="certs|trust", required=True)
+    text = (
+        "显示本机、已信任、服务器出示和被拒绝的证书"
+        if zh
+        else "show own, trusted and rejected certificates, and what the servers show"
+    )
+    certs = deeds.add_parser("certs", parents=[common_options()], help=text, description=text)
+    text = "设备名或地址，不写则全部" if zh else "device or address; all if left out"
+    certs.add_argument("name", nargs="?", metavar="DEVICE|URL", help=text)
+    certs.set_defaults(deed=partial(_later, "opcua", "certs"))
+    text = (
+        "核对指纹后信任服务器的证书" if zh else "trust a server's certificate after comparing its fingerprint"
+    )
+    trust = deeds.add_parser("trust", parents=[common_options()], help=text, description=text)
+    text = "设备名、地址或证书文件" if zh else "device, address or certificate file"
+    trust.add_argument("name", metavar="DEVICE|URL|FILE", help=text)
+    text = "从服务器上看到的完整 SHA-256 指纹" if zh else "the complete SHA-256 as the server itself shows it"
+    trust.add_argument("--fingerprint", metavar="HEX", help=text)
+    trust.set_defaults(deed=partial(_later, "opcua", "trust_one"))
 
 
 def _add_alarms(parser: argparse.ArgumentParser, zh: bool) -> None:
@@ -235,6 +268,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser, bool], None]
     ),
     "watch": (_add_watch, "实时查看", "watch it live"),
     "read": (_add_read, "读一个设备或一个点", "read a device or a point"),
+    "opcua": (_add_opcua, "OPC UA 证书：查看和信任", "OPC UA certificates: see and trust"),
     "alarms": (_add_alarms, "列出或确认报警", "list or acknowledge alarms"),
     "receive": (_add_receive, "参考接收端", "the reference receiver"),
 }

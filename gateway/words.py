@@ -501,6 +501,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "{meant}",
         "{meant}",
     ),
+    "E-NAME-BROWSE": (
+        "没有说要浏览哪个服务器。",
+        "It is not said which server to browse.",
+        "写设备名或地址，例如 plantgate read opc.tcp://192.168.10.31:4840 --browse。",
+        "Give a device or an address, for example plantgate read opc.tcp://192.168.10.31:4840 --browse.",
+    ),
     "E-NAME-OPCUA-WHICH": (
         "配置中有几个信任目录，不知道这个文件该进哪一个。",
         "The configuration has several trusted folders; it is not clear which one this file belongs into.",
@@ -552,8 +558,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-CERT-STORE": (
         "不能读写证书（{reason}）。",
         "The certificates cannot be read or written ({reason}).",
-        "用 plantgate 用户执行：sudo -u plantgate plantgate opcua …",
-        "Run it as the user plantgate: sudo -u plantgate plantgate opcua …",
+        "配置中写明的目录要先建好；用 plantgate 用户执行：sudo -u plantgate plantgate opcua …",
+        "Make the folder that the configuration names; run as plantgate: sudo -u plantgate plantgate opcua …",
     ),
     # --- the record and the alarms -----------------------------------------------------------------------
     "E-SPOOL-NEWER": (

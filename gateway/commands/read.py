@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import importlib
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,7 +32,10 @@ READ_S: Final = 60.0
 
 
 def read(args: argparse.Namespace) -> int:
-    """Read a device, a tag or everything once."""
+    """Read a device, a tag or everything once; or see what an OPC UA server holds."""
+    if args.browse or str(args.name).startswith("opc.tcp:"):
+        deed: Callable[[argparse.Namespace], int] = importlib.import_module("gateway.commands.browse").browse
+        return deed(args)
     config = load(args.config)
     failures: list[UserFacingError] = []
     try:
