@@ -24,10 +24,12 @@ BLACK_LUMA: Final = 36.0
 """A block darker than this is black, on 0 to 255: a dark sensor's noise and a video black of 16 lie below."""
 BLACK_SHARE: Final = 0.95
 """Share of black blocks from which the picture is black: the camera's own text may stay bright."""
-DETAIL_BYTES: Final = 10.0
+DETAIL_BYTES: Final = 16.0
 """With more bytes than this per luma block there is so much to see that the picture is not walked."""
-MAX_BLOCKS: Final = 1 << 20
-"""Luma blocks of an 8192 × 8192 picture."""
+MAX_ENTROPY_BYTES: Final = 1 << 20
+"""The same for the whole picture: it bounds the time that is spent on it."""
+MAX_BLOCKS: Final = 1 << 18
+"""Luma blocks of a 4096 × 4096 picture."""
 
 _BASELINE: Final = (0xC0, 0xC1)
 _HUFFMAN, _QUANTISATION, _RESTART = 0xC4, 0xDB, 0xDD
@@ -170,7 +172,7 @@ def _walk(
     blocks = frame.mcus * first.across * first.down
     if not 0 < blocks <= MAX_BLOCKS:
         return None
-    if len(entropy) > DETAIL_BYTES * blocks:
+    if len(entropy) > min(DETAIL_BYTES * blocks, MAX_ENTROPY_BYTES):
         return False
     parts = []
     for name, chosen in zip(names, scan[2 : 2 + 2 * len(names) : 2], strict=True):
