@@ -79,7 +79,11 @@ def endurance_s(
 
 
 def points_view(engine: Engine) -> list[dict[str, Any]]:
-    """Every point with its last value that was not bad, its quality and the worst level of its alarms."""
+    """Every point with its last value that was not bad, its quality and the worst level of its alarms.
+
+    A text is text and a whole number beyond 2**53 has all its digits.
+    """
+    exact = engine.exact
     levels: dict[str, str] = {}
     for alarm in engine.alarms.values():
         if alarm.active and alarm.type in PROCESS:
@@ -97,7 +101,7 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
                 "description": point.description,
                 "device": device,
                 "unit": point.unit,
-                "value": None if np.isnan(value) else value,
+                "value": None if np.isnan(value) else exact.get(row, value),
                 "quality": status_of(quality).name.lower(),
                 "cause": cause_of(quality).word,
                 "level": levels.get(point.point.name, ""),
@@ -123,7 +127,7 @@ def alarms_view(engine: Engine) -> list[dict[str, Any]]:
 def sources_view(
     engine: Engine, devices: tuple[DeviceConfig, ...], states: Mapping[str, SourceState]
 ) -> list[dict[str, Any]]:
-    """Every device: whether it answers, and how many of its points are good."""
+    """Every device: whether it answers, how many of its points are good, how busy its line is, what to mend."""
     good = is_good(engine.quality)
     view = []
     base = 0
@@ -144,6 +148,8 @@ def sources_view(
                 "good": n_good,
                 "bad": n - n_good,
                 "counters": state.counters,
+                "warning": state.warning,
+                "load_percent": state.load_percent,
             }
         )
     return view

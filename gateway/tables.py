@@ -1,7 +1,7 @@
 """What people see of a running gateway: status in, tables and lines out. Touches only the local time zone.
 
 The order is the order of the questions: is it alive, does the province have it, what is in alarm.
-The shape of the status is that of the control socket's ``status``.
+The shape of the status is that of the control socket's ``status``. Over 400 lines: its words are one table in it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 Item: TypeAlias = dict[str, Any]
+
+WHOLE: Final = float(1 << 53)
+"""Up to here a double holds every whole number: it is shown with all its digits."""
+
+MANY: Final = 1e6
+"""From here on decimals say less than digits."""
+
+WATCHED_SOURCES: Final = 8
+"""So many devices are shown live, those that do not answer and the busiest first."""
 
 WATCHED_ROWS: Final = 24
 """So many points are shown live, those by exception first."""
@@ -38,6 +47,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "good": ("好值", "Good"),
     "level": ("级别", "Level"),
     "limit": ("限值", "Limit"),
+    "load": ("总线负荷", "Bus load"),
     "name": ("名称", "Name"),
     "no_alarms": ("没有报警。", "No alarms."),
     "no_recipients": ("没有配置接收方。", "No recipients configured."),
@@ -137,6 +147,7 @@ def watch_view(status: Item, language: str, rows: int = WATCHED_ROWS) -> Rendera
     """The live table: the status in short, then the points, those in alarm or without a good value first."""
     return Group(
         headline(status, language),
+        sources_line(status["sources"], language),
         recipients_table(status["recipients"], language),
         alarms_table(status["alarms"][:rows], language),
         points_table(by_exception(status["points"])[:rows], language),
@@ -162,17 +173,39 @@ def headline(status: Item, language: str) -> Text:
     return line
 
 
-def sources_table(sources: Sequence[Item], language: str) -> Table:
-    """Every device: does it answer, and how many of its points are good."""
-    table = _table("devices", ("name", "state", "since", "good", "bad", "detail"), language)
+def sources_table(sources: Sequence[Item], language: str) -> RenderableType:
+    """Every device: does it answer, how many of its points are good, how busy is its line; below it what to mend."""
+    table = _table("devices", ("name", "state", "since", "good", "bad", "load", "detail"), language)
     for source in sources:
         state = "connected" if source["connected"] else "disconnected"
         bad = Text(str(source["bad"]), style="yellow" if source["bad"] else "")
         good, since = _text(source["good"]), _text(moment(source["since"]))
         table.add_row(
-            _text(source["name"]), _state(state, language), since, good, bad, _text(source["detail"])
+            _text(source["name"]),
+            _state(state, language),
+            since,
+            good,
+            bad,
+            _text(percent(source["load_percent"])),
+            _text(source["detail"]),
         )
-    return table
+    warnings = (Text(f"! {s['name']}  {s['warning']}", style="yellow") for s in sources if s["warning"])
+    return Group(table, *warnings)
+
+
+def sources_line(sources: Sequence[Item], language: str) -> Text:
+    """The devices in short: those that do not answer first, then the busiest lines."""
+    urgent = sorted(sources, key=lambda source: (source["connected"], -(source["load_percent"] or 0.0)))
+    line = Text(word("devices", language), style="bold")
+    for source in urgent[:WATCHED_SOURCES]:
+        state = "connected" if source["connected"] else "disconnected"
+        line.append(f"  {source['name']} ", style="not bold").append_text(_state(state, language))
+        if source["load_percent"] is not None:
+            line.append(f" {word('load', language)} {percent(source['load_percent'])}", style="not bold")
+        if source["warning"]:
+            line.append(" !", style="yellow")
+    more = len(sources) - WATCHED_SOURCES
+    return line.append(f"  +{more}", style="dim") if more > 0 else line
 
 
 def storage_line(spool: Item, language: str) -> Text:
@@ -227,7 +260,7 @@ def alarms_table(alarms: Sequence[Item], language: str) -> RenderableType:
         table.add_row(
             _state(level, language) if alarm["active"] else Text(word(level, language), style="dim"),
             _text(alarm["point_id"] or alarm["source"]),
-            _text(alarm["text"]),
+            _text(_alarm_text(alarm, language)),
             _text(number(alarm["value"])),
             _text(number(alarm["peak"])),
             _text(number(alarm["limit_edge"])),
@@ -282,9 +315,21 @@ def quality(point: Item, language: str) -> str:
     return word(point["quality"] if point["cause"] == "none" else point["cause"], language)
 
 
-def number(value: float | None) -> str:
-    """A value as people read it; a dash where there is none."""
-    return "—" if value is None else f"{value:.6g}"
+def number(value: float | str | None) -> str:
+    """A value as people read it: a whole number with all its digits, a text in one line, a dash for none."""
+    if value is None:
+        return "—"
+    if isinstance(value, str):
+        # What a PLC calls a text must not move the cursor of who reads it.
+        return "".join(letter if letter.isprintable() else "·" for letter in value)
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.0f}" if MANY <= abs(value) < WHOLE else f"{value:.6g}"
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it; a dash where nobody measures it."""
+    return "—" if share is None else f"{share:.0f} %"
 
 
 def moment(stamp: str | None) -> str:
@@ -317,7 +362,16 @@ def _alarm_line(item: Item, language: str) -> str:
     seen = word("acknowledged" if item["acknowledged"] else "unacknowledged", language)
     state = "" if item["active"] else f"  {word('returned', language)}"
     name = item["point_id"] or item["source"]
-    return f"! {name}  {item['text']}  {level}  {number(item['value'])}{state}  {seen}"
+    return f"! {name}  {_alarm_text(item, language)}  {level}  {number(item['value'])}{state}  {seen}"
+
+
+def _alarm_text(item: Item, language: str) -> str:
+    """What an alarm is about: with a bad value its cause, with a source how many points it stands for."""
+    if item["type"] == "quality":
+        return f"{item['text']}  {word(item['cause'], language)}"
+    if item.get("points"):
+        return f"{item['text']}  {item['points']} {'点' if language == 'zh' else 'points'}"
+    return str(item["text"])
 
 
 def _point_line(item: Item, language: str) -> str:

@@ -38,6 +38,17 @@ def test_points_show_value_quality_and_level():
     assert (c["value"], c["quality"], c["cause"], c["level"]) == (None, "bad", "refused", "")
 
 
+def test_texts_are_texts_and_long_whole_numbers_have_all_their_digits():
+    made = engine()
+    points = np.arange(2, dtype=np.uint16)
+    exact = {0: 2**64 - 1, 1: "V1.2"}
+    made.step(
+        [Scan("plc", "r", points, np.array([2.0**64, 4.0]), np.full(2, GOOD, np.uint8), 1, 0, exact=exact)],
+        Now(2, 2),
+    )
+    assert [point["value"] for point in points_view(made)] == [2**64 - 1, "V1.2", None]
+
+
 def test_alarms_come_unacknowledged_first_then_by_priority():
     made = engine()
     assert [alarm["condition"] for alarm in alarms_view(made)] == ["B/high", "A/high", "C/quality"]
@@ -47,8 +58,9 @@ def test_alarms_come_unacknowledged_first_then_by_priority():
 
 def test_sources_count_their_good_points():
     device = DeviceConfig(Device("plc", tuple(p.point for p in POINTS)), "modbus", None, POINTS)
-    state = SourceState(True, 0, "modbus tcp", {"answers": 1})
+    state = SourceState(True, 0, "modbus tcp", {"answers": 1}, "not encrypted", 12.5)
     (view,) = sources_view(engine(), (device,), {"plc": state})
+    assert (view["warning"], view["load_percent"]) == ("not encrypted", 12.5)
     assert (view["points"], view["good"], view["bad"], view["connected"]) == (3, 2, 1, True)
 
 

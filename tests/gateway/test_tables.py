@@ -31,6 +31,8 @@ STATUS: dict[str, Any] = {
             "good": 1,
             "bad": 2,
             "counters": {},
+            "warning": "",
+            "load_percent": None,
         }
     ],
     "points": [
@@ -158,6 +160,70 @@ def test_status_answers_the_three_questions_in_their_order(language: str, words:
     assert -1 not in places, text
     alive, recipients, alarms = text.index("gw-1"), text.index("province"), text.index("LT[1]")
     assert alive < recipients < alarms
+
+
+def sourced(*sources: dict[str, Any]) -> dict[str, Any]:
+    return {**STATUS, "sources": [{**STATUS["sources"][0], **source} for source in sources]}
+
+
+def test_the_load_of_a_line_and_what_to_mend_are_shown_with_each_device() -> None:
+    status = sourced(
+        {"name": "bus", "connected": True, "load_percent": 41.6},
+        {"name": "ua", "connected": True, "warning": "the line is not encrypted"},
+    )
+    text = shown(tables.status_view(status, "zh"))
+    assert "总线负荷" in text
+    assert "42 %" in next(line for line in text.splitlines() if line.strip().startswith("bus"))
+    assert "! ua  the line is not encrypted" in text
+    live = shown(tables.watch_view(status, "zh"))
+    assert "bus 已连接 总线负荷 42 %" in live
+    assert "ua 已连接 !" in live
+    assert "Bus load 42 %" in shown(tables.watch_view(status, "en"))
+
+
+def test_watching_shows_who_does_not_answer_first_then_the_busiest_and_no_more_than_fit() -> None:
+    many = [{"name": f"plc{k}", "connected": True, "load_percent": float(k)} for k in range(10)]
+    line = str(tables.sources_line(sourced(*many, {"name": "lost"})["sources"], "en"))
+    assert line.split()[1] == "lost"
+    assert line.index("plc9") < line.index("plc8")
+    assert "plc1 " not in line
+    assert line.endswith("+3")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "—"),
+        (9.87654321, "9.87654"),
+        (0.0, "0"),
+        (1_234_567.0, "1234567"),
+        (float(2**53 - 1), "9007199254740991"),
+        (2**64 - 1, "18446744073709551615"),
+        (-(2**63), "-9223372036854775808"),
+        (1e300, "1e+300"),
+        (-2.5e-7, "-2.5e-07"),
+        ("V1.2 罐", "V1.2 罐"),
+        ("\x1b[2Jgone\n", "·[2Jgone·"),
+        ("", ""),
+    ],
+)
+def test_values_as_people_read_them(value: float | str | None, text: str) -> None:
+    assert tables.number(value) == text
+
+
+def test_a_text_stands_in_tables_and_lines() -> None:
+    status = copy.deepcopy(STATUS)
+    status["points"][0]["value"] = "[red]V1.2"
+    assert "[red]V1.2" in shown(tables.points_table(status["points"], "zh"))
+    assert any("TT-1  [red]V1.2" in line for line in tables.changes(STATUS, status, "zh"))
+
+
+def test_an_alarm_of_a_source_says_how_many_points_and_one_of_a_bad_value_why() -> None:
+    comm = {**STATUS["alarms"][0], "type": "comm", "point_id": "", "text": "plc1", "points": 1000}
+    bad = {**STATUS["alarms"][0], "type": "quality", "cause": "device_fault"}
+    assert "plc1  1000 点" in shown(tables.alarms_table([comm], "zh"))
+    assert "plc1  1000 points" in shown(tables.alarms_table([comm], "en"))
+    assert "1号罐液位  设备故障" in shown(tables.alarms_table([bad], "zh"))
 
 
 def test_brackets_are_not_markup() -> None:
