@@ -104,7 +104,7 @@ def _judge(jpeg: bytes) -> bool | None:
 
 
 def _frame(held: bytes) -> _Frame | None:
-    if held[0] != 8:
+    if held[0] != 8 or held[5] not in (1, 3):  # grey, or brightness and two colours
         return None
     parts = [held[at : at + 3] for at in range(6, 6 + 3 * held[5], 3)]
     components = {one[0]: _Component(one[1] >> 4, one[1] & 15, one[2]) for one in parts}

@@ -33,7 +33,7 @@ def scene(level: int, *, text: bool = True, lamp: int = 0) -> Image.Image:
 HOW = [
     {},
     {"quality": 30},
-    {"quality": 95},
+    {"quality": 90},
     {"subsampling": 0},
     {"subsampling": 1},
     {"optimize": True},
@@ -71,7 +71,7 @@ def test_so_much_may_be_bright(share):
 
 def test_what_cannot_be_judged_is_not_judged():
     assert is_black(jpeg(scene(8), progressive=True)) is None
-    assert is_black(jpeg(scene(8).convert("CMYK"))) in (None, False)
+    assert is_black(jpeg(scene(8).convert("CMYK"))) is None
     assert is_black(b"") is None
 
 

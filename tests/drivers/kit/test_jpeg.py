@@ -19,10 +19,32 @@ def picture(**how: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "how", [{}, {"progressive": True}, {"optimize": True}, {"quality": 100}, {"comment": b"x"}]
+    "how",
+    [
+        {},
+        {"progressive": True},
+        {"optimize": True},
+        {"quality": 100},
+        {"comment": b"x"},
+        {"restart_marker_blocks": 3},
+    ],
 )
 def test_a_whole_picture_passes(how: dict[str, object]) -> None:
     check_whole(picture(**how))
+    check_whole(picture(**how) + b"\r\n\x00")
+
+
+def test_a_piece_that_is_missing_in_the_middle_shows() -> None:
+    whole = picture(restart_marker_blocks=3)
+    first, second = whole.index(b"\xff\xd1"), whole.index(b"\xff\xd2")
+    with pytest.raises(JpegError, match="missing"):
+        check_whole(whole[:first] + whole[second:])
+
+
+@pytest.mark.parametrize("more", [b"x", b"\xff\xd9", b"\r\n--boundary", picture()])
+def test_what_follows_the_end_shows(more: bytes) -> None:
+    with pytest.raises(JpegError, match="follow"):
+        check_whole(picture() + more)
 
 
 @given(st.integers(0, 2000))
