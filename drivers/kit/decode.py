@@ -130,8 +130,7 @@ class Decoder:
     def watched(self, raw: bytes) -> NDArray[np.uint8]:
         """The bytes of every point with ``frozen_s``, one behind the other: what ``Judge.judge`` is given."""
         index, mask = self._watched
-        cells: NDArray[np.uint8] = np.frombuffer(raw, dtype=np.uint8)[index] & mask
-        return cells
+        return np.frombuffer(raw, dtype=np.uint8)[index] & mask if len(index) else mask
 
     def _numbers_of(self, raw: bytes) -> ValueArray:
         data = np.frombuffer(raw, dtype=np.uint8)

@@ -155,6 +155,7 @@ class _Beats:
     of: NDArray[np.intp]
     limit_ns: NDArray[np.int64]
     sources: NDArray[np.intp]
+    least_ns: int
     stillness: _Stillness
 
     @classmethod
@@ -164,12 +165,14 @@ class _Beats:
             return None
         named = [partner(column_of, points[row], "heartbeat_point") for row in rows]
         sources, of = np.unique(np.array(named, dtype=np.intp), return_inverse=True)
-        limits = [_ns(points[row].heartbeat_s) for row in rows]
+        limits = np.array([_ns(points[row].heartbeat_s) for row in rows], dtype=np.int64)
         still = _Stillness([1] * len(sources))
-        return cls(np.array(rows, dtype=np.intp), of, np.array(limits, dtype=np.int64), sources, still)
+        return cls(np.array(rows, dtype=np.intp), of, limits, sources, int(limits.min()), still)
 
     def judge(self, values: ValueArray, quality: QualityArray, passed_ns: int) -> QualityArray:
         still_ns = self.stillness.after(values[self.sources], ~_UNREAD[quality[self.sources]], passed_ns)
+        if not (still_ns >= self.least_ns).any():
+            return quality
         return _frozen(quality, self.rows[still_ns[self.of] >= self.limit_ns])
 
 
@@ -196,41 +199,83 @@ class _Watch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Words:
-    """Entries of status words, a row each: point ``rows``, word in column ``sources``, and what it must hold."""
+class _Entries:
+    """Entries of status words, a row each: point ``rows``, place ``of`` its word, and what that must hold."""
 
     rows: NDArray[np.intp]
-    sources: NDArray[np.intp]
+    of: NDArray[np.intp]
     shift: NDArray[np.uint32]
     mask: NDArray[np.uint32]
     expected: NDArray[np.uint32]
     found: QualityArray
 
+
+class _Words:
+    """Status words and what they say; worked out anew only when a word has changed, which is rare."""
+
+    def __init__(self, sources: NDArray[np.intp], entries: _Entries) -> None:
+        self._sources = sources
+        self._entries = entries
+        self._heard = b""
+        self._rows, self._found = entries.rows[:0], entries.found[:0]
+
     @classmethod
     def among(cls, points: Sequence[Point], column_of: dict[str, int]) -> _Words | None:
-        entries = []
-        for row, point in enumerate(points):
-            if point.status_point:
-                source = partner(column_of, point, "status_point")
-                for shift, mask, expected, cause in parse_status_bits(point.status_bits):
-                    entries.append((row, source, shift, mask, expected, severity(cause)))
+        entries = [
+            (
+                row,
+                partner(column_of, point, "status_point"),
+                bits.shift,
+                bits.mask,
+                bits.expected,
+                severity(bits.cause),
+            )
+            for row, point in enumerate(points)
+            if point.status_point
+            for bits in parse_status_bits(point.status_bits)
+        ]
         if not entries:
             return None
-        rows, sources, shift, mask, expected, found = np.array(entries, dtype=np.intp).T.copy()
-        return cls(
-            rows,
-            sources,
-            shift.astype(np.uint32),
-            mask.astype(np.uint32),
-            expected.astype(np.uint32),
-            found.astype(np.uint8),
-        )
+        rows, named, shift, mask, expected, found = np.array(entries, dtype=np.int64).T.copy()
+        sources, of = np.unique(named, return_inverse=True)
+        shift, mask, expected = (column.astype(np.uint32) for column in (shift, mask, expected))
+        return cls(sources, _Entries(rows, of, shift, mask, expected, found.astype(np.uint8)))
 
     def judge(self, values: ValueArray, quality: QualityArray) -> QualityArray:
-        told = ~is_bad(quality[self.sources])
-        words = np.where(told, values[self.sources], 0).astype(np.uint32)
-        hit = (words >> self.shift & self.mask == self.expected) & told
-        return graver(quality, self.rows[hit], self.found[hit]) if hit.any() else quality
+        told = ~is_bad(quality[self._sources])
+        words = np.where(told, values[self._sources], np.nan)
+        if (heard := words.tobytes()) != self._heard:
+            self._heard = heard
+            entries = self._entries
+            cells = np.where(told, words, 0).astype(np.uint32)[entries.of]
+            hit = (cells >> entries.shift & entries.mask == entries.expected) & told[entries.of]
+            self._rows, self._found = entries.rows[hit], entries.found[hit]
+        return graver(quality, self._rows, self._found) if len(self._rows) else quality
+
+
+class _Heirs:
+    """Points (``rows``) that cannot be trusted further than another one (``sources``) they hang on."""
+
+    def __init__(self, pairs: list[tuple[int, int]]) -> None:
+        self._rows, self._sources = np.array(pairs, dtype=np.intp).T.copy()
+        self._each = np.unique(self._sources)
+
+    @classmethod
+    def among(cls, points: Sequence[Point], column_of: dict[str, int]) -> _Heirs | None:
+        pairs = {
+            (row, partner(column_of, point, field))
+            for row, point in enumerate(points)
+            for field in ("status_point", "heartbeat_point", "decimals_point")
+            if getattr(point, field)
+        }
+        return cls(sorted(pairs)) if pairs else None
+
+    def judge(self, quality: QualityArray) -> QualityArray:
+        if not is_bad(quality[self._each]).any():
+            return quality
+        left = quality[self._sources]
+        lost = is_bad(left)
+        return graver(quality, self._rows[lost], left[lost])
 
 
 class Judge:
@@ -241,13 +286,7 @@ class Judge:
 
     def __init__(self, points: Sequence[Point]) -> None:
         column_of = {point.name: column for column, point in enumerate(points)}
-        heirs = {
-            (row, partner(column_of, point, field))
-            for row, point in enumerate(points)
-            for field in ("status_point", "heartbeat_point", "decimals_point")
-            if getattr(point, field)
-        }
-        self._heirs, self._testators = np.array(sorted(heirs), dtype=np.intp).reshape(-1, 2).T.copy()
+        self._heirs = _Heirs.among(points, column_of)
         self._beats = _Beats.among(points, column_of)
         self._watch = _Watch.over(points)
         self._words = _Words.among(points, column_of)
@@ -290,10 +329,8 @@ class Judge:
             verdict = self._watch.judge(watched, verdict, passed_ns)
         if self._words is not None:
             verdict = self._words.judge(values, verdict)
-        if len(self._heirs):
-            left = verdict[self._testators]
-            if (lost := is_bad(left)).any():
-                verdict = graver(verdict, self._heirs[lost], left[lost])
+        if self._heirs is not None:
+            verdict = self._heirs.judge(verdict)
         if self._ranges is not None:
             verdict = self._ranges.apply(values, verdict)
         if verdict is not quality:
