@@ -93,3 +93,32 @@ def test_the_end_cuts_a_visitor_that_hangs():
         writer.close()
 
     asyncio.run(whole())
+
+
+def test_dark_and_frozen_pictures():
+    async def story(camera, client):
+        camera.mode = "black"
+        dark = Image.open(io.BytesIO((await client.get(camera.url)).content)).convert("L")
+        assert sum(dark.histogram()[40:]) < 0.05 * 640 * 360
+        camera.mode = "frozen"
+        first, second = [(await client.get(camera.url)).content for _ in range(2)]
+        assert first == second
+        camera.mode = "ok"
+        assert (await client.get(camera.url)).content != first
+
+    run(story)
+
+
+@pytest.mark.parametrize("login", ["basic", "MD5", "MD5-sess", "SHA-256", "SHA-256-sess"])
+def test_a_login_is_asked_for_and_only_the_right_one_counts(login):
+    async def story():
+        async with CameraSim("T", lambda: 0.0, login=login, password="secret") as camera:
+            kind = httpx.BasicAuth if login == "basic" else httpx.DigestAuth
+            async with httpx.AsyncClient(timeout=5) as client:
+                assert (await client.get(camera.url)).status_code == 401
+                assert (await client.get(camera.url, auth=kind("viewer", "wrong"))).status_code == 401
+                assert (await client.get(camera.url, auth=kind("viewer", "secret"))).status_code == 200
+            assert camera.proofs == [login, login]
+            assert len(camera.served) == 1
+
+    asyncio.run(story())
