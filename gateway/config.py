@@ -12,7 +12,6 @@ import json
 import math
 import os
 import pkgutil
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -95,7 +94,7 @@ def _checks(driver: ModuleType, options: object) -> _Checks:
     def check_point(point: Point) -> None:
         driver.check_point(point, options)
 
-    def check_device(points: Sequence[Point]) -> list[PointError]:
+    def check_device(points: tuple[Point, ...]) -> list[PointError]:
         found: list[PointError] = driver.check_device(points, options)
         return found
 

@@ -10,6 +10,7 @@ import math
 import struct
 from typing import Final
 
+from drivers.kit.scaling import scale_of
 from drivers.kit.scan import Point
 
 ORDERS: Final[dict[str, tuple[int, int, int, int]]] = {
@@ -25,8 +26,8 @@ _FORMATS: Final = {"uint32": ">I", "int32": ">i", "float32": ">f"}
 
 
 def has_orders(point: Point) -> bool:
-    """Is the point wide enough for its word order to matter?"""
-    return point.type in _FORMATS
+    """Is the point wide enough for its word order to matter, and its scale in the point table?"""
+    return point.type in _FORMATS and not point.decimals_point
 
 
 def in_all_orders(arrived: bytes, point: Point) -> dict[str, float | None]:
@@ -34,12 +35,13 @@ def in_all_orders(arrived: bytes, point: Point) -> dict[str, float | None]:
 
     Args:
         arrived: the two registers as they came, 4 bytes.
-        point: gives type, scale and offset.
+        point: gives type and scaling.
     """
+    a, b, d = scale_of(point)
     found: dict[str, float | None] = {}
     for order, places in ORDERS.items():
         (raw,) = struct.unpack(_FORMATS[point.type], bytes(arrived[place] for place in places))
-        value = raw * point.scale + point.offset
+        value = (raw * a + b) / d
         found[order] = value if math.isfinite(value) else None
     return found
 
@@ -49,9 +51,10 @@ def arrived_bytes(value: float, point: Point) -> bytes | None:
 
     A float far smaller than the offset leaves no trace in the value; a guess would show wrong orders.
     """
-    raw = (value - point.offset) / point.scale
+    a, b, d = scale_of(point)
+    raw = (value * d - b) / a
     real = point.type == "float32"
-    doubt = 4 * math.ulp(max(abs(value), abs(point.offset))) / abs(point.scale)
+    doubt = 4 * math.ulp(max(abs(value), abs(b / d))) / abs(a / d)
     if doubt > (max(abs(raw) * _HALF_STEP, _SMALLEST) if real else 0.5):
         return None
     try:

@@ -6,7 +6,7 @@ Pure: the caller reads the file and says which devices, cameras and recipients e
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -32,7 +32,7 @@ _RUINED_TAG: Final = re.compile(
 CheckPoint: TypeAlias = Callable[[Point], None]
 """The driver's own judgement of one point; raises PointError."""
 
-CheckDevice: TypeAlias = Callable[[Sequence[Point]], list[PointError]]
+CheckDevice: TypeAlias = Callable[[tuple[Point, ...]], list[PointError]]
 """The driver's own judgement of a device's points together; each mistake names its point."""
 
 
@@ -255,7 +255,7 @@ class _Reading:
     def _check_together(self, device: str, taken: _Taken, check: CheckDevice) -> None:
         """The driver's mistakes, each on its row; none for what is wrong there already or follows from that."""
         points = [config.point for config in self.table.points[device]]
-        right = [point for point, is_right in zip(points, taken.right, strict=True) if is_right]
+        right = tuple(point for point, is_right in zip(points, taken.right, strict=True) if is_right)
         wrong = {point.name for point, is_right in zip(points, taken.right, strict=True) if not is_right}
         row_of = {point.name: row for point, row in zip(reversed(points), reversed(taken.rows), strict=True)}
         point_of_tag = {point.name: point for point in right}

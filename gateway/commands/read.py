@@ -16,9 +16,10 @@ from rich.text import Text
 
 from drivers.kit.errors import SourceError
 from drivers.kit.quality import cause_of, status_of
-from drivers.kit.scan import Device, Scan
+from drivers.kit.scan import Device, Point, Scan
 from gateway import control, tables
 from gateway.cli import give_json, say
+from gateway.columns import REFERENCES
 from gateway.commands.asking import console
 from gateway.config import load
 from gateway.errors import Exit, UserFacingError
@@ -59,13 +60,12 @@ def read(args: argparse.Namespace) -> int:
 
 
 def _wanted(config: Config, name: str | None) -> list[DeviceConfig]:
-    """The devices to read, each with the points to read."""
+    """The devices to read, each with the rows to show; its points are still all of them."""
     found = []
     for device in config.devices:
         rows = tuple(row for row in device.points if name in (None, device.device.name, row.point.name))
         if rows:
-            points = tuple(row.point for row in rows)
-            found.append(replace(device, device=replace(device.device, points=points), points=rows))
+            found.append(replace(device, points=rows))
     if not found:
         names = {device.device.name for device in config.devices} | {row.point.name for row in config.points}
         raise said("E-NAME-UNKNOWN", "", name=name, meant=meant(str(name), names))
@@ -85,31 +85,40 @@ async def _read_all(devices: list[DeviceConfig]) -> tuple[list[dict[str, Any]], 
 
 
 async def _read_device(config: DeviceConfig) -> list[dict[str, Any]]:
-    """Every point once; beside a wide Modbus point its two registers as they came."""
+    """Every point once, with those it is judged by; beside a wide Modbus point its two registers as they came."""
     wide = [row.point for row in config.points if config.driver == "modbus" and has_orders(row.point)]
-    registers = [replace(p, type="uint32", order="ABCD", scale=1.0, offset=0.0) for p in wide]
-    device: Device = replace(config.device, points=(*config.device.points, *registers))
+    registers = [Point(f"{p.name} registers", p.address, "uint32", unit_id=p.unit_id) for p in wide]
+    device: Device = replace(config.device, points=(*_with_partners(config), *registers))
     driver = importlib.import_module(f"drivers.{config.driver}")
     async with asyncio.timeout(READ_S):
         scan: Scan = await driver.connect(device, config.options, lambda _scan: None).read()
     at = {int(point): row for row, point in enumerate(scan.points)}
     points = [_point(config, row, scan, at.get(i)) for i, row in enumerate(config.points)]
     by_name = {point["name"]: point for point in points}
-    for i, point in enumerate(wide, start=len(config.points)):
+    for i, point in enumerate(wide, start=len(device.points) - len(wide)):
         if i in at and not math.isnan(value := float(scan.values[at[i]])):
             by_name[point.name]["orders"] = in_all_orders(int(value).to_bytes(4, "big"), point)
     return points
 
 
+def _with_partners(config: DeviceConfig) -> tuple[Point, ...]:
+    """The points to show, then those of the device that say what they are worth."""
+    shown = tuple(row.point for row in config.points)
+    partners = {getattr(point, column) for point in shown for column in REFERENCES}
+    names = {point.name for point in shown}
+    return *shown, *(p for p in config.device.points if p.name in partners and p.name not in names)
+
+
 def _point(config: DeviceConfig, row: PointConfig, scan: Scan, at: int | None) -> dict[str, Any]:
     """One point in the shape of the control socket's status."""
     value = math.nan if at is None else float(scan.values[at])
+    exact = scan.exact or {}
     quality = None if at is None else int(scan.quality[at])
     return {
         "name": row.point.name,
         "description": row.description,
         "device": config.device.name,
-        "value": None if math.isnan(value) else value,
+        "value": None if at is None or math.isnan(value) else exact.get(at, value),
         "unit": row.unit,
         "quality": "bad" if quality is None else status_of(quality).name.lower(),
         "cause": "not_read" if quality is None else cause_of(quality).word,

@@ -119,7 +119,7 @@ WRONG = [
     ("port = 1502", "period_s = 0", "E-CONFIG-LOW", "19:1"),
     ('driver = "modbus"', 'driver = "modbuss"', "E-CONFIG-DRIVER-UNKNOWN", "17:1"),
     ('driver = "modbus"', "", "E-CONFIG-KEY-MISSING", "15:1"),
-    ('host = "127.0.0.1"', "", "E-CONFIG-KEY-MISSING", "15:1"),
+    ('host = "127.0.0.1"', "", "E-CONFIG-DRIVER", "15:1"),
     ('ca = "pki/ca.pem"', "", "E-CONFIG-KEY-MISSING", "21:1"),
     ('host = "localhost"', 'host = ""', "E-CONFIG-EMPTY", "23:1"),
     ('host = "localhost"', 'host = "h"\ndialect = "plantgate/2"', "E-CONFIG-DIALECT-UNKNOWN", "24:1"),

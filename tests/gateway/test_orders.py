@@ -37,6 +37,18 @@ def test_the_registers_follow_from_the_value(order: str, kind: str, scale: float
         assert arrived_bytes(value, point) == raw
 
 
+def test_two_point_scaling_leads_back_to_the_registers_too() -> None:
+    point = Point("A", "1", "int32", "CDAB", raw_lo=-10, raw_hi=1100, range_lo=-1, range_hi=110)
+    raw = (1100).to_bytes(4, "big")
+    assert in_all_orders(raw, point)["ABCD"] == 110.0
+    assert arrived_bytes(110.0, point) == raw[2:] + raw[:2]
+
+
+def test_a_point_whose_decimals_stand_in_the_device_says_nothing_of_its_registers() -> None:
+    assert has_orders(Point("A", "1", "uint32"))
+    assert not has_orders(Point("A", "1", "uint32", decimals_point="B"))
+
+
 def test_a_value_no_register_could_give() -> None:
     assert arrived_bytes(-1.0, Point("A", "1", "uint32")) is None
     assert arrived_bytes(1e300, Point("A", "1", "float32")) is None

@@ -1,0 +1,59 @@
+"""Values read directly from a device, without a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.commands import read
+from gateway.config import load
+from hil.answers import AnswerLog
+from hil.configuration import write_configuration
+from hil.modbus_plc import ModbusPlc, Unit
+
+ROWS: list[dict[str, object]] = [
+    {"tag": "GT-1", "device": "plc", "address": "40003", "type": "int16", "decimals_point": "DP-1"},
+    {"tag": "DP-1", "device": "plc", "address": "40004"},
+    {"tag": "FQ-1", "device": "plc", "address": "40005", "type": "uint64"},
+    {"tag": "ID-1", "device": "plc", "address": "40009", "type": "string", "length": 3},
+    {"tag": "XX-1", "device": "plc", "address": "40012", "type": "float32", "order": "CDAB"},
+]
+
+
+def values(tmp_path: Path, name: str | None) -> dict[str, dict[str, Any]]:
+    async def story() -> dict[str, dict[str, Any]]:
+        unit = Unit("plc", 16)
+        unit.registers[2:11] = [1234, 2, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFE, 0x5631, 0x2E32, 0]
+        unit.registers[11:13] = [0, 0x4148]
+        async with ModbusPlc({1: unit}, AnswerLog()) as plc:
+            device = {"name": "plc", "driver": "modbus", "host": "127.0.0.1", "port": plc.port}
+            sections = [("[site]", {"id": "s"}), ("[gateway]", {"id": "g"}), ("[[device]]", device)]
+            config = load(write_configuration(tmp_path, sections, ROWS))
+            points, failures = await read._read_all(read._wanted(config, name))
+            assert failures == []
+            return {point["name"]: point for point in points}
+
+    return asyncio.run(story())
+
+
+def test_texts_are_texts_and_long_whole_numbers_have_all_their_digits(tmp_path: Path) -> None:
+    found = values(tmp_path, None)
+    assert [found[tag]["value"] for tag in ("GT-1", "FQ-1", "ID-1", "XX-1")] == [
+        12.34,
+        2**64 - 2,
+        "V1.2",
+        12.5,
+    ]
+    assert found["XX-1"]["orders"]["CDAB"] == 12.5
+
+
+@pytest.mark.parametrize(("tag", "value"), [("GT-1", 12.34), ("XX-1", 12.5)])
+def test_one_point_is_read_with_those_it_is_judged_by_and_shown_alone(
+    tmp_path: Path, tag: str, value: float
+) -> None:
+    found = values(tmp_path, tag)
+    assert list(found) == [tag]
+    assert (found[tag]["value"], found[tag]["quality"]) == (value, "good")
