@@ -18,27 +18,11 @@ from drivers.kit.address import (
     Regions,
     Span,
     locate,
-    parse_address,
-    parse_regions,
 )
 from drivers.kit.errors import PointError
 from drivers.kit.scan import Point
 
-__all__ = [
-    "BIT_TABLES",
-    "MAX_REGISTERS",
-    "READING_FUNCTION_CODES",
-    "Block",
-    "Group",
-    "Regions",
-    "Span",
-    "groups",
-    "locate",
-    "narrow",
-    "parse_address",
-    "parse_regions",
-    "plan",
-]
+__all__ = ["BIT_TABLES", "READING_FUNCTION_CODES", "Block", "Group", "groups", "narrow", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
