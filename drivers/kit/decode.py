@@ -192,9 +192,7 @@ def compile_plan(points: tuple[Point, ...], unit_id: int, blocks: Sequence[Block
         points=index,
         byte_count=byte_count,
         block_rows=tuple(np.array([column[row] for row in block.rows], dtype=np.intp) for block in blocks),
-        _numbers=tuple(
-            _numbers(columns, places, kind) for kind, columns in kinds.items() if kind.startswith("<")
-        ),
+        _numbers=tuple(_numbers(kinds[kind], places, kind) for kind in kinds if kind.startswith("<")),
         _digits=tuple(
             Digits(_run(columns), _index(columns, places), BYTE_WORTH[kind])
             for kind, columns in kinds.items()
