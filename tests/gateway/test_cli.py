@@ -188,6 +188,7 @@ class House:
             "alarms": [
                 {
                     "alarm_id": "LT-101/high@1",
+                    "type": "limit",
                     "point_id": "LT-101",
                     "source": "plc1",
                     "text": "液位",
