@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+from typing import Final
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +20,9 @@ from gateway.commands.asking import console
 from gateway.commands.opcua import refused_or_unreachable, server_named
 from gateway.errors import Exit, UserFacingError
 from gateway.words import said
+
+BESIDE_COLUMNS: Final = 50
+"""What name, type, value and status want beside the address."""
 
 
 def browse(args: argparse.Namespace) -> int:
@@ -34,7 +39,7 @@ def browse(args: argparse.Namespace) -> int:
     if args.json:
         give_json({"ok": True, "server": server.name, "nodes": [dataclasses.asdict(row) for row in rows]})
     else:
-        console().print(table(rows, args.language))
+        show(rows, console(), args.language)
     variables = sum(row.kind == "variable" for row in rows)
     say(
         f"{variables} 个变量。第一列可直接粘贴到点表的“地址”列。",
@@ -50,15 +55,26 @@ def browse(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def table(rows: list[BrowseRow], language: str) -> Table:
-    """The nodes as a tree: objects as headings, variables with type and value."""
+def show(rows: list[BrowseRow], screen: Console, language: str) -> None:
+    """The nodes as a table where the addresses fit in, else two lines for each: a broken address cannot be pasted."""
+    width = max((len(row.node) for row in rows), default=0)
+    if width + BESIDE_COLUMNS <= screen.width:
+        screen.print(_table(rows, language))
+        return
+    for row in rows:
+        indent = "  " * (row.depth - 1)
+        about = (row.type, _value(row.value), row.status) if row.kind == "variable" else ()
+        screen.print(Text("  ".join((indent + row.name, *about)), style="bold"), soft_wrap=True)
+        screen.print(Text(indent + row.node), soft_wrap=True)
+
+
+def _table(rows: list[BrowseRow], language: str) -> Table:
     headings = ("地址", "名称", "类型", "数值", "状态")
     if language != "zh":
         headings = ("Address", "Name", "Type", "Value", "Status")
     shown = Table(box=box.SIMPLE_HEAD)
     for number, heading in enumerate(headings):
-        # an address that is broken over two lines cannot be pasted
-        shown.add_column(heading, no_wrap=number == 0, overflow="ignore" if number == 0 else "fold")
+        shown.add_column(heading, no_wrap=number == 0, overflow="fold")
     for row in rows:
         indent = "  " * (row.depth - 1)
         if row.kind == "object":

@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
+import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +22,12 @@ from rich.console import Console
 from drivers.kit.certificates import DistrustError, Facts, certificate, written
 from drivers.kit.errors import PointError, SourceError
 from drivers.kit.quality import Cause
-from drivers.opcua import Offer, Options, offered, own_certificate, stored_certificates, trust
+from drivers.opcua import Options, offered, own_certificate, stored_certificates, trust
 from drivers.wire.certificate_files import Stored, reject
 from gateway.cli import give_json, say
 from gateway.commands import opcua_view as view
 from gateway.commands.asking import console
+from gateway.commands.opcua_view import Server, Shown
 from gateway.config import load
 from gateway.errors import Exit, UserFacingError, UserFileErrors
 from gateway.plant import Config
@@ -36,45 +37,6 @@ ANY_SERVER: Final = "opc.tcp://localhost"
 """Where no server is named, its options name the default places of certificates."""
 WHOLE_DIGITS: Final = 64
 MAX_FILE_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server as the configuration or the command line names it.
-
-    Attributes:
-        name: the device's name, or the address itself.
-        options: how it is reached, and where its certificates are kept.
-    """
-
-    name: str
-    options: Options
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a server shows at this moment.
-
-    Attributes:
-        server: which.
-        offer: the endpoint that is configured, else the first with a certificate; None where there is none.
-        unreachable: why nothing could be seen, "" if it could.
-    """
-
-    server: Server
-    offer: Offer | None
-    unreachable: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """One word: how trust stands."""
-        if self.unreachable:
-            return "unreachable"
-        if self.server.options.insecure:
-            return "insecure"
-        if self.offer is None or self.offer.facts is None:
-            return "bare"
-        return "trusted" if self.offer.trusted else "untrusted"
 
 
 def certs(args: argparse.Namespace) -> int:
@@ -90,10 +52,10 @@ def certs(args: argparse.Namespace) -> int:
         console().print(view.screen(found, args.language))
     for error in wrong:
         say(error.line("zh"), error.line("en"), args)
-    verdicts = {one.verdict for one in shown}
+    verdicts = {one["verdict"] for one in found["servers"]}
     if wrong:
         return Exit.ENVIRONMENT
-    if verdicts & {"untrusted", "bare"}:
+    if verdicts & {"untrusted", "expired", "bare"}:
         return Exit.REFUSED
     return Exit.UNREACHABLE if "unreachable" in verdicts else Exit.OK
 
@@ -112,15 +74,17 @@ def trust_one(args: argparse.Namespace) -> int:
     else:
         found = asyncio.run(_look([named]))[0]
         facts = _facts_of(found)
-        if found.verdict == "trusted":
+        if found.offer is not None and found.offer.trusted:
             say("这个证书已经是可信的。", "This certificate is trusted already.", args)
             return _told(args, named, Stored("trusted", named.options.trusted_place, facts))
-    if given is None:
-        given = _asked(facts, named, args)
-    if not facts.fingerprint.startswith(given):
-        typed = view.grouped(given)
-        raise said("E-REFUSED-FINGERPRINT", named.name, shown=view.grouped(facts.fingerprint), typed=typed)
     with _kept():
+        known: tuple[str, ...] = (facts.fingerprint,)
+        if given is None:
+            thumbprint = _thumbprint(facts, named.options)
+            known, given = (facts.fingerprint, thumbprint), _asked(facts, thumbprint, named, args)
+        if not any(mark.startswith(given) for mark in known):
+            shown = view.grouped(facts.fingerprint)
+            raise said("E-REFUSED-FINGERPRINT", named.name, shown=shown, typed=view.grouped(given))
         moved = trust(named.options, facts.fingerprint)
     say(
         f"已信任：{moved.path}。运行中的网关会自行连接。",
@@ -286,7 +250,21 @@ def _whole(typed: str) -> str:
     return digits
 
 
-def _asked(facts: Facts, server: Server, args: argparse.Namespace) -> str:
+def _thumbprint(facts: Facts, options: Options) -> str:
+    """SHA-1 of a certificate that lies among the rejected.
+
+    Raises:
+        DistrustError: it does not lie there.
+        OSError: it cannot be read.
+    """
+    for one in stored_certificates(options):
+        if one.place == "rejected" and one.facts == facts:
+            der = certificate(one.path.read_bytes(), str(one.path)).public_bytes(Encoding.DER)
+            return hashlib.sha1(der, usedforsecurity=False).hexdigest()
+    raise DistrustError(f"{options.rejected_folder} does not hold it; can this user write there?")
+
+
+def _asked(facts: Facts, thumbprint: str, server: Server, args: argparse.Namespace) -> str:
     """The beginning of the fingerprint as the person types it from the server's own screen.
 
     Raises:
@@ -295,7 +273,7 @@ def _asked(facts: Facts, server: Server, args: argparse.Namespace) -> str:
     if not sys.stdin.isatty():
         raise said("E-NAME-FINGERPRINT", server.name)
     screen = Console(stderr=True)
-    screen.print(view.question(server.name, facts, dt.datetime.now(dt.UTC), args.language))
+    screen.print(view.question(server.name, facts, thumbprint, dt.datetime.now(dt.UTC), args.language))
     typed = screen.input("› ")
     try:
         return written(typed)

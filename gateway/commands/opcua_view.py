@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,13 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from drivers.kit.certificates import WARN_DAYS, Facts
+from drivers.opcua import Offer, Options
 from drivers.wire.certificate_files import Stored
-
-if TYPE_CHECKING:
-    from gateway.commands.opcua import Shown
 
 GROUP_DIGITS: Final = 4
 GROUPS_PER_LINE: Final = 4
+BLOCK_COLUMNS: Final = GROUPS_PER_LINE * (GROUP_DIGITS + 1) - 1
 MAX_TRUSTED_SHOWN: Final = 3
 """Where none of several trusted certificates is the one shown, so many are named."""
 
@@ -26,10 +26,52 @@ _VERDICTS: Final = {
     # word: zh, en, style
     "trusted": ("✔ 一致，已信任", "✔ same, trusted", "green"),
     "untrusted": ("✘ 未信任，不会连接", "✘ not trusted, no connection", "bold red"),
+    "expired": ("✘ 不在有效期内，不会连接", "✘ out of date, no connection", "bold red"),
     "bare": ("✘ 服务器不出示证书", "✘ the server shows none", "bold red"),
-    "insecure": ("⚠ insecure：不加密、不核对", "⚠ insecure: nothing encrypted, nothing checked", "yellow"),
+    "insecure": ("⚠ 不加密（insecure）", "⚠ insecure, not encrypted", "yellow"),
     "unreachable": ("？ 连不上", "? not reachable", "yellow"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server as the configuration or the command line names it.
+
+    Attributes:
+        name: the device's name, or the address itself.
+        options: how it is reached, and where its certificates are kept.
+    """
+
+    name: str
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a server shows at this moment.
+
+    Attributes:
+        server: which.
+        offer: the endpoint that is configured, else the first with a certificate; None where there is none.
+        unreachable: why nothing could be seen, "" if it could.
+    """
+
+    server: Server
+    offer: Offer | None
+    unreachable: str = ""
+
+    def verdict(self, now: dt.datetime) -> str:
+        """One word: how trust stands."""
+        if self.unreachable:
+            return "unreachable"
+        if self.server.options.insecure:
+            return "insecure"
+        if self.offer is None or self.offer.facts is None:
+            return "bare"
+        if self.offer.trusted:
+            return "trusted"
+        facts = self.offer.facts
+        return "untrusted" if facts.begins <= now <= facts.ends else "expired"
 
 
 def grouped(fingerprint: str) -> str:
@@ -84,8 +126,8 @@ def _server_json(one: Shown, lying: Sequence[Stored], now: dt.datetime) -> dict[
     return {
         "server": one.server.name,
         "url": one.server.options.endpoint,
-        "verdict": one.verdict,
-        "detail": one.unreachable or (offer.reason if offer and one.verdict == "untrusted" else ""),
+        "verdict": one.verdict(now),
+        "detail": one.unreachable or (offer.reason if offer else ""),
         "shown": facts_json(facts, now) if facts else None,
         "trusted": [_stored_json(each, now) for each in same or trusted],
         "security": f"{offer.security_policy} {offer.security_mode}" if offer else "",
@@ -98,25 +140,35 @@ def _server_json(one: Shown, lying: Sequence[Stored], now: dt.datetime) -> dict[
 def screen(found: Mapping[str, Any], language: str) -> RenderableType:
     """The whole of ``certs``."""
     zh = language == "zh"
-    parts: list[RenderableType] = [_own(one, zh=zh) for one in found["own"]]
+    parts: list[RenderableType] = []
+    for one in found["own"]:
+        parts += [_own(one, zh=zh), ""]
     if found["servers"]:
         parts.append(_servers(found["servers"], zh=zh))
     parts.append(_rejected(found["rejected"], zh=zh))
     return Group(*parts)
 
 
-def question(name: str, facts: Facts, now: dt.datetime, language: str) -> RenderableType:
-    """What a person compares before trusting."""
+def question(name: str, facts: Facts, thumbprint: str, now: dt.datetime, language: str) -> RenderableType:
+    """What a person compares before trusting.
+
+    Args:
+        name: the server's.
+        facts: of its certificate.
+        thumbprint: SHA-1 over the DER form, hex: all that some servers' tools show.
+        now: UTC.
+        language: ``zh`` or ``en``.
+    """
     zh = language == "zh"
-    table = _pairs(
-        ("服务器" if zh else "Server", Text(name)),
-        *_identity(facts_json(facts, now), zh=zh),
-    )
+    sha1 = Text("\n".join((grouped(thumbprint[:20]), grouped(thumbprint[20:]))))
+    *names, validity = _identity(facts_json(facts, now), zh=zh)
+    table = _pairs(("服务器" if zh else "Server", Text(name)), *names, ("SHA-1", sha1), validity)
     ask = (
-        "请到服务器自己的屏幕或配置软件上找到它的证书，逐位核对上面的 SHA-256 指纹。\n"
+        "\n请在服务器自己的屏幕或配置软件上找到它的证书，逐位核对上面的指纹（那边只显示 SHA-1 就核对 SHA-1）。\n"
         "全部一致，才从那边的屏幕上抄下前 8 位或更多，输入后回车；不一致就按 Ctrl-C。"
         if zh
-        else "Find this certificate on the server's own screen or tool and compare the SHA-256 above, every digit.\n"
+        else "\nFind this certificate on the server's own screen or tool and compare the fingerprint above, every "
+        "digit (SHA-1 where that is all it shows).\n"
         "Only if all agree, type its first 8 digits or more as they stand there; else press Ctrl-C."
     )
     return Group(table, Text(ask, style="bold"))
@@ -160,7 +212,8 @@ def _servers(servers: Sequence[Mapping[str, Any]], *, zh: bool) -> Table:
         else ("Device", "Trusted", "Shown now", "Verdict")
     )
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        digits = heading in headings[1:3]
+        table.add_column(heading, overflow="fold", min_width=BLOCK_COLUMNS if digits else None)
     for one in servers:
         trusted = one["trusted"]
         kept = Text("\n").join(_side(each, zh=zh) for each in trusted[:MAX_TRUSTED_SHOWN])
@@ -176,7 +229,7 @@ def _side(one: Mapping[str, Any], *, zh: bool) -> Text:
     """One certificate of the comparison: four short lines of digits and how long it holds."""
     if "fingerprint" not in one:
         return Text(one["problem"], style="red")
-    return Text(_block(one["fingerprint"]) + "\n").append_text(_validity(one, zh=zh))
+    return Text(_block(one["fingerprint"]) + "\n").append_text(_validity(one, zh=zh, gap="\n"))
 
 
 def _block(fingerprint: str) -> str:
@@ -186,20 +239,28 @@ def _block(fingerprint: str) -> str:
 
 def _verdict(one: Mapping[str, Any], *, zh: bool) -> Text:
     chinese, english, style = _VERDICTS[one["verdict"]]
-    text = Text(chinese if zh else english, style=style)
+    text = Text().append(chinese if zh else english, style=style)
     if one["verdict"] == "untrusted":
-        text.append(f"\nplantgate opcua trust {one['server']}", style="not bold default")
-    elif one["detail"]:
+        text.append(f"\nplantgate opcua trust {one['server']}")
+    elif one["verdict"] == "expired":
+        hint = "核对本机时钟；服务器要换证书" if zh else "check this box's clock; the server needs a new one"
+        text.append(f"\n{hint}")
+    elif one["verdict"] == "unreachable":
         text.append(f"\n{one['detail']}", style="dim")
     return text
 
 
-def _validity(one: Mapping[str, Any], *, zh: bool) -> Text:
-    days, until = one["days_left"], one["not_after"][:10]
+def _validity(one: Mapping[str, Any], *, zh: bool, gap: str = "") -> Text:
+    days, until, gap = one["days_left"], one["not_after"][:10], gap or ("，" if zh else ", ")
     if days < 0:
-        return Text(f"已于 {until} 过期" if zh else f"ended on {until}", style="bold red")
+        return Text(
+            f"{until}{gap}已过期 {-days} 天" if zh else f"{until}{gap}ended {-days} days ago",
+            style="bold red",
+        )
     style = "yellow" if days < WARN_DAYS else ""
-    return Text(f"到 {until}，还有 {days} 天" if zh else f"until {until}, {days} days left", style=style)
+    return Text(
+        f"至 {until}{gap}还有 {days} 天" if zh else f"until {until}{gap}{days} days left", style=style
+    )
 
 
 def _rejected(rejected: Sequence[Mapping[str, Any]], *, zh: bool) -> RenderableType:

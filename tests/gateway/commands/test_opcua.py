@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import pty
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from rich.console import Console
 
+from drivers.opcua import BrowseRow
 from drivers.wire.certificate_files import own_certificate
+from gateway.commands import browse
 from gateway.errors import Exit
 from hil.configuration import write_configuration
 from hil.opcua_plc import APPLICATION_URI, CARELESS, NAMESPACE_URI, OpcuaPlc
@@ -256,9 +260,13 @@ def test_the_beginning_of_a_fingerprint_does_not_do_in_a_script(bench: Bench, si
     assert names(site / "trusted") == []
 
 
-def test_a_person_compares_and_types_its_beginning(bench: Bench, site: Path) -> None:
-    ended = bench.on(typed, bench.server.fingerprint[:10].upper(), "opcua", "trust", "gds", *config(site))
+@pytest.mark.parametrize("kind", ["sha256", "sha1"])
+def test_a_person_compares_and_types_its_beginning(bench: Bench, site: Path, kind: str) -> None:
+    mark = hashlib.new(kind, bench.server.certificate_der.read_bytes()).hexdigest()
+    ended = bench.on(typed, mark[:10].upper(), "opcua", "trust", "gds", *config(site))
     assert ended.returncode == Exit.OK, ended.stderr
+    for at in range(0, len(mark), 4):
+        assert mark[at : at + 4].upper() in ended.stderr
     assert "逐位核对" in ended.stderr
     assert len(names(site / "trusted")) == 1
 
@@ -294,6 +302,7 @@ def test_an_expired_certificate_is_not_trusted_by_its_right_fingerprint(bench: B
     code, found = seen(bench, site)
     shown = found["servers"][0]["shown"]
     assert (code, shown["days_left"] < 0) == (Exit.REFUSED, True)
+    assert found["servers"][0]["verdict"] == "expired"
     ended = bench.on(plantgate, "opcua", "trust", "old", "--fingerprint", shown["fingerprint"], *config(site))
     assert ended.returncode == Exit.REFUSED
     assert "has expired" in ended.stderr
@@ -345,6 +354,15 @@ def test_browsing_as_a_table_by_the_devices_name(bench: Bench, trusting: Path) -
     assert line.split() == [f"nsu={NAMESPACE_URI};s=GT-101", "GT-101", "Double", "12.5", "Good"]
     assert "可直接粘贴到点表" in ended.stderr
     assert bench.strict.writes_seen == 0
+
+
+def test_where_addresses_do_not_fit_they_stand_on_lines_of_their_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    long = 'nsu=urn:x;s="DB_Tankfarm"."Tank"[101]."Level"."Value".' + "x" * 80
+    row = BrowseRow(long, 1, "Value", "variable", "Float", 4.75, "Good")
+    browse.show([row], Console(width=80), "zh")
+    assert capsys.readouterr().out.splitlines() == ["Value  Float  4.75  Good", long]
 
 
 def test_browsing_from_a_root(bench: Bench, trusting: Path) -> None:
