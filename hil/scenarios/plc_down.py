@@ -55,7 +55,7 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder made in it is privat
 STOP_S: Final = 15.0
 
 MAX_GROWTH_MB: Final = 2.0
-MIN_SAID: Final = 0.5
+MIN_SAID: Final = 0.2
 """A device is said to be bad in at least so many of the outage's periods."""
 
 
