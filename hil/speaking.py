@@ -1,4 +1,4 @@
-"""Registers that say whose they are and of which answer, and what a record says of them. Pure: judges columns.
+"""Registers that say whose they are and of which answer, and what a record says of them. Touches nothing.
 
 A unit's registers 0 and 1 are its answer counter (``modbus_plc.Unit``); behind it stand values of two registers,
 high word first: unit (8 bits), place of the value in the unit (8 bits), low 16 bits of the counter. So a value that
