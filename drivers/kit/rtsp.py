@@ -19,6 +19,11 @@ ARGUMENTS: Final = (
 )
 """Every user of the machine can read a process's arguments: no address and no password is here."""
 
+_OPTIONS: Final = (
+    "rtsp_transport tcp",
+    "analyzeduration 500000",
+    "timeout 60000000",  # microseconds: should we fall without a word, ffmpeg does not wait for ever
+)
 _MEANINGS: Final = (
     (b"401 Unauthorized", Cause.REFUSED, "the camera refuses the user name or password (RTSP 401)"),
     (b"403 Forbidden", Cause.REFUSED, "the camera does not allow this user its stream (RTSP 403)"),
@@ -38,7 +43,7 @@ def script(url: str) -> bytes:
     Args:
         url: with user name and password, percent-encoded, no quotation mark in it.
     """
-    return f"file '{url}'\noption rtsp_transport tcp\noption analyzeduration 500000\n".encode()
+    return "".join((f"file '{url}'\n", *(f"option {option}\n" for option in _OPTIONS))).encode()
 
 
 def failure(said: bytes) -> tuple[Cause, str]:

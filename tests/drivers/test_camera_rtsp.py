@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 import os
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -144,6 +144,48 @@ def test_a_cancelled_still_leaves_no_process(clips):
                     while children("ffmpeg"):
                         await asyncio.sleep(0.01)
             await contract.sockets_gone(before)
+
+    asyncio.run(story())
+
+
+@asynccontextmanager
+async def silent_camera():
+    """Takes the connection and says nothing."""
+    writers = []
+    server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
+    try:
+        yield f"rtsp://127.0.0.1:{server.sockets[0].getsockname()[1]}/cam", writers
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await server.wait_closed()
+
+
+def test_a_silent_camera_costs_its_time_and_no_process():
+    async def story():
+        before = contract.open_sockets()
+        async with silent_camera() as (url, _):
+            error = await refusal(asking(url, timeout_s=0.5))
+            assert (error.quality_cause, children("ffmpeg")) == (Cause.COMM, [])
+        await contract.sockets_gone(before)
+
+    asyncio.run(story())
+
+
+def test_a_stop_while_a_camera_is_silent_takes_less_than_a_second():
+    async def story():
+        before = contract.open_sockets()
+        async with silent_camera() as (url, writers):
+            task = asyncio.create_task(asking(url).capture())
+            async with asyncio.timeout(PATIENT_S):
+                while not writers:
+                    await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait({task}, timeout=contract.STOP_S)
+            assert task.cancelled()
+            assert children("ffmpeg") == []
+        await contract.sockets_gone(before)
 
     asyncio.run(story())
 
