@@ -9,8 +9,9 @@ Judges whole columns; Python objects appear only where something changes. Rules,
 3. A number that is not finite is bad, whatever its quality byte says.
 4. Bad quality is an alarm of its own: one per source while all its points lack communication, else one per
    point. Causes that people bring about on purpose (``ON_PURPOSE``) are shown, are no alarm and clear none.
-5. A source falls and comes back as one, whatever the number of its scans: while some of its points were not heard
-   since, its one alarm stands; after ``sources.SETTLE_S`` it makes way for one per point that is still missing.
+5. A source falls and comes back as one, whatever the number of its scans: while part of its points is missing and
+   may be only the first or the last, there is its one alarm or none yet; after ``sources.SETTLE_S`` there is one per
+   point that is still missing.
 6. A scan group whose scans stop coming is treated as one that says "not read".
 7. What a source's history gave is recorded and never judged: it says nothing about now.
 """
@@ -351,7 +352,9 @@ class Engine:
         if not np.array_equal(self._sources.missing[rows], comm):
             for k in self._sources.move(rows, comm, now.mono_ns):
                 self._tell_source(k, now)
-        alarming = unusable & _ALARMING[quality >> 2] & ~(comm & self._sources.down[self._sources.of[rows]])
+        alarming = (
+            unusable & _ALARMING[quality >> 2] & ~(comm & self._sources.settling[self._sources.of[rows]])
+        )
         changed = np.where(unusable, alarming & ~self._quality_alarm[rows], self._quality_alarm[rows])
         for i in np.flatnonzero(changed):
             cause = cause_of(int(quality[i])).word if alarming[i] else ""

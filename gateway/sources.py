@@ -1,8 +1,8 @@
 """Which sources lack communication as a whole: one alarm for all their points. Pure: columns in, falls and returns out.
 
-A source is a device, or a unit behind one. Its points are read in several scans: a polled device's by scan group, a
-subscription's as they come. So it falls and comes back in steps, and only a source that was heard as a whole, or had
-the time for it, is called back.
+A source is a device, or a unit behind one. It falls and comes back in steps: in the middle of a scan, scan group by
+scan group, or as a subscription's values arrive. While it may be in the middle of that, its points raise nothing of
+their own, and only a source that was heard as a whole, or had the time for it, is called back.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Sources:
         size: how many points each source has.
         missing: bool[n], which points lack communication.
         down: bool[sources], which sources are called down.
+        settling: bool[sources], which may be in the middle of a fall or a return; those down are among them.
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class Sources:
         self.size = np.bincount(self.of, minlength=n)
         self.missing: BoolArray = np.zeros(len(self.of), dtype=np.bool_)
         self.down: BoolArray = np.zeros(n, dtype=np.bool_)
+        self.settling: BoolArray = np.zeros(n, dtype=np.bool_)
         longest_s, shortest_s = np.zeros(n), np.full(n, np.inf)
         np.maximum.at(longest_s, self.of, periods_s)
         np.minimum.at(shortest_s, self.of, periods_s)
-        is_polled = np.zeros(n, dtype=np.bool_)
-        is_polled[self.of] = polled
-        self._in_groups = is_polled & (shortest_s < longest_s)
+        self._polled = np.zeros(n, dtype=np.bool_)
+        self._polled[self.of] = polled
+        self._in_groups = self._polled & (shortest_s < longest_s)
         self._settle_ns = ((longest_s + SETTLE_S) * 1e9).astype(np.int64)
         self._until_ns: dict[int, int] = {}
 
@@ -80,18 +82,19 @@ class Sources:
             if lost[k] in (0, self.size[k]):
                 self._until_ns.pop(k, None)
                 self.down[k] = lost[k] > 0
-            elif self.down[k] or (self._in_groups[k] and not heard[k]):
-                # One of its groups has gone or come back; the next scans say whether the others have, too.
+            elif self.down[k] or self._polled[k]:
+                # Part of it has gone or come back; the next scans say whether the rest has, too.
                 self._until_ns.setdefault(k, now_ns + int(self._settle_ns[k]))
-                self.down[k] = True
+                self.down[k] |= bool(self._in_groups[k] and not heard[k])
+            self.settling[k] = self.down[k] or k in self._until_ns
         return [k for k in moved.tolist() if self.down[k] != before[k]]
 
     def settled(self, now_ns: int) -> list[int]:
-        """Sources of which a part stayed away for too long: they are back, and that part is missing by itself."""
+        """Sources of which a part stayed away for too long: they are not down, and that part is missing by itself."""
         settled = [k for k, until_ns in self._until_ns.items() if now_ns >= until_ns]
         for k in settled:
             del self._until_ns[k]
-            self.down[k] = False
+            self.down[k] = self.settling[k] = False
         return settled
 
     def restore(self, name: str) -> bool:
@@ -99,6 +102,6 @@ class Sources:
         if name not in self.names:
             return False
         k = self.names.index(name)
-        self.down[k] = True
+        self.down[k] = self.settling[k] = True
         self.missing[self.of == k] = True
         return True

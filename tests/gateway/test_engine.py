@@ -30,7 +30,7 @@ def tank(name="LT-1", unit_id=None, **limits):
 
 def scan(values, q=GOOD, device="plc", first=0):
     values = np.atleast_1d(np.asarray(values, dtype=float))
-    qualities = np.full(len(values), q, dtype=np.uint8)
+    qualities = np.full(len(values), q, dtype=np.uint8) if np.isscalar(q) else np.asarray(q, np.uint8)
     points = np.arange(first, first + len(values), dtype=np.uint16)
     return Scan(device, "rev", points, values, qualities, 1_790_000_000 * SECOND, 0)
 
@@ -444,6 +444,30 @@ def test_a_source_that_comes_back_in_part_and_falls_again_is_still_one_alarm():
     assert bench.see(np.full(50, math.nan), bad(Cause.COMM)) == []
     assert bench.at(30) == []
     assert bench.see(np.full(100, 50.0)) == ["clear plc/comm COMM"]
+
+
+def test_a_source_that_goes_in_the_middle_of_a_scan_is_one_alarm():
+    bench = Bench(*many(100), polled=True)
+    bench.see(np.full(100, 50.0))
+    torn = np.where(np.arange(100) < 40, GOOD, bad(Cause.COMM)).astype(np.uint8)
+    assert bench.see(np.where(np.arange(100) < 40, 50.0, math.nan), torn) == []
+    assert bench.see(np.full(100, math.nan), bad(Cause.COMM)) == ["raise plc/comm COMM"]
+    assert bench.at(9) == []
+    assert bench.see(np.where(np.arange(100) < 40, 50.0, math.nan), torn) == []
+    assert bench.see(np.full(100, 50.0)) == ["clear plc/comm COMM"]
+
+
+def test_a_part_of_a_polled_source_that_stays_away_is_told_point_by_point_after_a_while():
+    bench = Bench(*many(3), polled=True)
+    bench.see(np.full(3, 50.0))
+    torn = np.array([GOOD, bad(Cause.COMM), bad(Cause.REFUSED)], np.uint8)
+    assert bench.see([50.0, math.nan, math.nan], torn) == ["raise P-2/quality BAD"], (
+        "who answers so is not away"
+    )
+    assert bench.engine.next_deadline == 8 * SECOND
+    assert bench.at(8) == ["raise P-1/quality BAD"]
+    assert bench.see([50.0, math.nan, 50.0], [GOOD, bad(Cause.COMM), GOOD]) == ["clear P-2/quality BAD"]
+    assert bench.see(np.full(3, 50.0)) == ["clear P-1/quality BAD"]
 
 
 def test_a_restart_while_a_source_is_away_changes_nothing_about_its_return():

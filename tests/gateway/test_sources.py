@@ -25,10 +25,22 @@ def test_a_source_is_down_when_all_its_points_are_and_each_source_alone():
     assert move(sources, 3, {0: False, 1: False, 2: True}) == {"a": False}
 
 
-def test_a_part_of_one_scan_is_no_fall():
+def test_a_part_of_one_scan_is_no_fall_and_may_be_the_beginning_of_one():
     sources = of("a", "a")
     assert move(sources, 1, {0: True, 1: False}) == {}
+    assert sources.settling.tolist() == [True]
+    assert [sources.names[k] for k in sources.settled(7 * SECOND)] == ["a"]
+    assert (sources.down.tolist(), sources.settling.tolist()) == ([False], [False])
+    move(sources, 8, {0: False, 1: True})
+    assert move(sources, 9, {0: True, 1: True}) == {"a": True}
     assert sources.deadlines_ns == ()
+
+
+def test_a_part_that_comes_back_at_once_leaves_nothing_behind():
+    sources = of("a", "a")
+    move(sources, 1, {0: True, 1: False})
+    move(sources, 2, {0: False, 1: False})
+    assert (sources.settling.tolist(), sources.deadlines_ns) == ([False], ())
 
 
 def test_a_part_of_what_a_subscription_posts_is_no_fall_though_it_is_a_whole_scan():
