@@ -1184,8 +1184,8 @@ class OpcUaSource:
                 self._no_history |= offers_none(fault.status)
                 plan.pages = []
                 return
-        if len(answers) != len(page):
-            what = f"{len(answers)} histories for {len(page)} nodes"
+        if len(answers) != len(page.points):
+            what = f"{len(answers)} histories for {len(page.points)} nodes"
             raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
         found = plan.take(page, answers, self._no_history)
         if found is not None:
@@ -1266,7 +1266,7 @@ def _history_request(plan: Backfill, nodes: dict[int, ua.NodeId], page: Page) ->
     """Raw values of these nodes."""
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = False
-    details.StartTime = _EPOCH + dt.timedelta(microseconds=plan.from_ns // 1000)
+    details.StartTime = _EPOCH + dt.timedelta(microseconds=page.from_ns // 1000)
     details.EndTime = _EPOCH + dt.timedelta(microseconds=plan.to_ns // 1000)
     details.NumValuesPerNode = VALUES
     details.ReturnBounds = False
@@ -1274,7 +1274,7 @@ def _history_request(plan: Backfill, nodes: dict[int, ua.NodeId], page: Page) ->
     request.Parameters.HistoryReadDetails = details
     request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
     request.Parameters.ReleaseContinuationPoints = False
-    for row, more in page.items():
+    for row, more in page.points.items():
         wanted = ua.HistoryReadValueId()
         wanted.NodeId = nodes[row]
         wanted.ContinuationPoint = more or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,17 @@ _NONE: Final = frozenset(
     }
 )
 
-Page = Mapping[int, bytes]
-"""Rows of one request, each with its continuation point; empty before the first."""
+
+class Page(NamedTuple):
+    """One request.
+
+    Attributes:
+        points: rows, each with its continuation point; empty before the first.
+        from_ns: UTC nanoseconds from which on values are wanted.
+    """
+
+    points: Mapping[int, bytes]
+    from_ns: int
 
 
 def offers_none(status: int) -> bool:
@@ -81,9 +90,10 @@ class Backfill:
         if not (lost_ns and now_ns and rows):
             return None
         slack_ns = round((interval_s + SLACK_S) * 1e9)
-        pages = [dict.fromkeys(rows[at : at + nodes], b"") for at in range(0, len(rows), nodes)]
         from_ns = max(lost_ns - slack_ns, now_ns - round(MAX_AGE_S * 1e9))
-        return cls(from_ns, now_ns + slack_ns, list(pages))
+        starts = range(0, len(rows), nodes)
+        pages = [Page(dict.fromkeys(rows[at : at + nodes], b""), from_ns) for at in starts]
+        return cls(from_ns, now_ns + slack_ns, pages)
 
     @property
     def over(self) -> bool:
@@ -98,17 +108,26 @@ class Backfill:
             answers: as many.
             without: bool[n], changed in place: rows that turn out to have no history.
         """
-        rest: dict[int, bytes] = {}
+        more: dict[int, bytes] = {}
+        cut: dict[int, bytes] = {}
+        last_ns = self.to_ns
         parts = []
-        for row, answer in zip(page, answers, strict=True):
+        for row, answer in zip(page.points, answers, strict=True):
             if offers_none(answer.status):
                 without[row] = True
             elif answer.values is not None and len(answer.values.handles):
                 parts.append((row, answer.values))
-                if answer.more and answer.more != page[row]:
-                    rest[row] = answer.more
-        if rest:
-            self.pages.insert(0, rest)
+                if answer.more and answer.more != page.points[row]:
+                    more[row] = answer.more
+                elif not answer.more and len(answer.values.handles) >= VALUES:
+                    cut[row] = b""
+                    last_ns = min(last_ns, int(answer.values.source_ns[-1]))
+        if (
+            cut and last_ns > page.from_ns
+        ):  # a server that stops at our number and does not say that there is more
+            self.pages.insert(0, Page(cut, last_ns))
+        if more:
+            self.pages.insert(0, Page(more, page.from_ns))
         if not parts:
             return None
         found = news.joined(parts)

@@ -97,7 +97,7 @@ class Said:
         source_ns: int64[n], newest source time posted, 0 = none.
         values, quality: float64[n], uint8[n], as posted then.
         lost: bool[n], said bad since, because the line was down.
-        before_ns: int64[n], ``source_ns`` as it was when the line was lost.
+        before_ns: int64[n], ``source_ns`` as it was when the line was lost, then up to where the history was read.
         first_ns: int64[n], source time of the first value told after that, 0 = not told yet.
     """
 
@@ -155,3 +155,7 @@ class Said:
         lower = np.maximum(self.before_ns[rows], from_ns)
         between: BoolArray = (source_ns > lower) & (source_ns < self.first_ns[rows])
         return between
+
+    def remember(self, rows: NDArray[np.intp], source_ns: TimeArray) -> None:
+        """Note values of a history as said, each row once: what overlaps is not said again."""
+        self.before_ns[rows] = np.maximum(self.before_ns[rows], source_ns)

@@ -85,7 +85,7 @@ class Columns:
         return self._scan(rows, values, quality, source_ns, exact, taken)
 
     def past(self, found: DataValues, from_ns: int, taken: Taken) -> Iterator[Scan]:
-        """What a history has between what was said before the outage and after it."""
+        """What a history has between what was said before the outage and after it, each value once."""
         places = np.flatnonzero(self.said.missing(found.handles.astype(np.intp), found.source_ns, from_ns))
         missing = news.chosen(found, places)
         for turn in news.in_turn(missing.handles):
@@ -93,6 +93,7 @@ class Columns:
             rows = one.handles.astype(np.intp)
             values, quality, exact = self._judged(one, rows)
             yield self._scan(rows, values, quality, one.source_ns, exact, taken, history=True)
+            self.said.remember(rows, one.source_ns)
 
     def _scan(
         self,

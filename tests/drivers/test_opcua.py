@@ -7,122 +7,29 @@ import datetime as dt
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import source_contract as contract
-from asyncua import Server, ua
-from asyncua.server.uaprocessor import UaProcessor
+from asyncua import ua
+from opcua_plant import POINTS, certificates, count_services, options, plant, source
 from source_contract import Catch, all_lost, any_good, running, wire_to
 
 from drivers import opcua
-from drivers.kit.errors import PointError, SourceError, WriteRefusedError
+from drivers.kit.errors import PointError, SourceError
 from drivers.kit.quality import GOOD, Cause, Status, bad, quality
 from drivers.kit.scan import Device, Point, Scan
-from hil.pki import Credentials, Validity, opcua_application
-from hil.ports import free_port
-
-NAMESPACE = "urn:plantgate:test"
-SERVER_URI = "urn:plantgate:test:server"
-CLIENT_URI = "urn:plantgate:test:gateway"
-ENCRYPTED = ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt
-POINTS = (
-    Point("gas", f"nsu={NAMESPACE};s=gas", scale=0.1),
-    Point("contact", "ns=2;s=contact"),
-    Point("missing", f"nsu={NAMESPACE};s=missing"),
-    Point("elsewhere", "nsu=urn:nobody;s=gas"),
-    Point("text", f"nsu={NAMESPACE};s=text"),
-)
-
-
-class Plant:
-    """A running server and its variables."""
-
-    def __init__(self, port: int, server: Server, nodes: dict[str, object]) -> None:
-        self.port = port
-        self.server = server
-        self.nodes = nodes
-
-    async def put(self, name: str, value: object, status: int = 0, stamp: dt.datetime | None = None) -> None:
-        data = ua.DataValue(
-            ua.Variant(value),
-            StatusCode=ua.StatusCode(status),
-            SourceTimestamp=stamp or dt.datetime.now(dt.UTC),
-        )
-        await self.server.write_attribute_value(self.nodes[name].nodeid, data)  # type: ignore[attr-defined]
+from hil.pki import Credentials
 
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Credentials]:
-    folder = tmp_path_factory.mktemp("pki")
-    return {
-        "server": opcua_application(folder, "server", SERVER_URI),
-        "other": opcua_application(folder, "other", SERVER_URI),
-        "gateway": opcua_application(folder, "gateway", CLIENT_URI),
-        "expired": opcua_application(folder, "expired", SERVER_URI, validity=Validity.EXPIRED),
-        "early": opcua_application(folder, "early", SERVER_URI, validity=Validity.NOT_YET),
-        "old-gateway": opcua_application(folder, "old-gateway", CLIENT_URI, validity=Validity.EXPIRED),
-    }
+    return certificates(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
-    """Every service request the server decrypted, by type identifier."""
-    counted: Counter[int] = Counter()
-    answer = UaProcessor._process_message
-
-    async def count(self: UaProcessor, typeid: ua.NodeId, *rest: object) -> object:
-        counted[typeid.Identifier] += 1
-        return await answer(self, typeid, *rest)
-
-    monkeypatch.setattr(UaProcessor, "_process_message", count)
-    return counted
-
-
-@asynccontextmanager
-async def plant(credentials: Credentials, policy: ua.SecurityPolicyType = ENCRYPTED) -> AsyncIterator[Plant]:
-    server = Server()
-    await server.init()
-    port = free_port()
-    server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/plant")
-    await server.set_application_uri(SERVER_URI)
-    server.set_security_policy([policy])
-    await server.load_certificate(str(credentials.certificate_der))
-    await server.load_private_key(str(credentials.key), format="pem")
-    index = await server.register_namespace(NAMESPACE)
-    assert index == 2
-    objects = server.nodes.objects
-    nodes: dict[str, object] = {}
-    for name, value in (("gas", 234.0), ("contact", True), ("text", "hello")):
-        nodes[name] = await objects.add_variable(f"ns={index};s={name}", name, value)
-        await nodes[name].set_writable()  # type: ignore[attr-defined]
-    await server.start()
-    try:
-        yield Plant(port, server, nodes)
-    finally:
-        await server.stop()
-
-
-def options(pki: dict[str, Credentials], port: int, **more: object) -> opcua.Options:
-    chosen = {
-        "url": f"opc.tcp://127.0.0.1:{port}/plant",
-        "certificate": pki["gateway"].certificate,
-        "private_key": pki["gateway"].key,
-        "trusted": pki["server"].certificate,
-        "rejected": pki["server"].certificate.parent / "rejected",
-        "sampling_ms": 50.0,
-        "publishing_ms": 50.0,
-        "timeout_s": 2.0,
-        **more,
-    }
-    return opcua.Options(**chosen)  # type: ignore[arg-type]
-
-
-def source(pki: dict[str, Credentials], port: int, catch: Catch, **more: object) -> opcua.OpcUaSource:
-    device = Device("gds", POINTS, config_rev="r1")
-    return opcua.connect(device, options(pki, port, **more), catch.post)
+    return count_services(monkeypatch)
 
 
 class Latest:
@@ -145,7 +52,7 @@ def test_values_arrive_a_bad_node_spoils_itself_only_and_only_reading_services_a
     async def story() -> None:
         async with plant(pki["server"]) as server:
             catch = Catch()
-            one = source(pki, server.port, catch)
+            one = source(pki, server.port, catch.post)
             async with running(one):
                 await catch.until(any_good)
                 seen = Latest(catch.scans)
@@ -172,7 +79,7 @@ def test_status_codes_and_nan_become_quality(pki: dict[str, Credentials]) -> Non
     async def story() -> None:
         async with plant(pki["server"]) as server:
             catch = Catch()
-            async with running(source(pki, server.port, catch)):
+            async with running(source(pki, server.port, catch.post)):
                 await catch.until(any_good)
                 for value, status, expected in (
                     (5.0, ua.StatusCodes.BadSensorFailure, bad(Cause.DEVICE_FAULT)),
@@ -197,7 +104,7 @@ def test_status_codes_and_nan_become_quality(pki: dict[str, Credentials]) -> Non
 def test_one_shot_read_has_every_point(pki: dict[str, Credentials]) -> None:
     async def story() -> None:
         async with plant(pki["server"]) as server:
-            scan = await source(pki, server.port, Catch()).read()
+            scan = await source(pki, server.port, Catch().post).read()
         assert scan.points.tolist() == [0, 1, 2, 3, 4]
         assert scan.values[:2].tolist() == [23.4, 1]
         assert scan.quality.tolist() == [
@@ -208,7 +115,7 @@ def test_one_shot_read_has_every_point(pki: dict[str, Credentials]) -> None:
             bad(Cause.GARBLED),
         ]
         with pytest.raises(SourceError) as caught:
-            await source(pki, server.port, Catch()).read()
+            await source(pki, server.port, Catch().post).read()
         assert caught.value.quality_cause is Cause.COMM
 
     asyncio.run(story())
@@ -252,7 +159,9 @@ def test_any_doubt_about_a_certificate_ends_the_attempt(
         async with plant(pki[server]) as far:
             for more, words in doubts:
                 catch = Catch()
-                one = source(pki, far.port, catch, **{key: path(key, name) for key, name in more.items()})
+                one = source(
+                    pki, far.port, catch.post, **{key: path(key, name) for key, name in more.items()}
+                )
                 with pytest.raises(SourceError) as caught:
                     await one.read()
                 assert words in caught.value.detail
@@ -273,7 +182,7 @@ def test_a_server_without_encryption_is_refused(pki: dict[str, Credentials]) -> 
     async def story() -> None:
         async with plant(pki["server"], ua.SecurityPolicyType.NoSecurity) as far:
             with pytest.raises(SourceError) as caught:
-                await source(pki, far.port, Catch()).read()
+                await source(pki, far.port, Catch().post).read()
             assert "SignAndEncrypt" in caught.value.detail
 
     asyncio.run(story())
@@ -286,36 +195,8 @@ def test_a_folder_of_trusted_certificates_will_do(pki: dict[str, Credentials], t
 
     async def story() -> None:
         async with plant(pki["server"]) as far:
-            scan = await source(pki, far.port, Catch(), trusted=tmp_path).read()
+            scan = await source(pki, far.port, Catch().post, trusted=tmp_path).read()
             assert scan.quality[0] == GOOD
-
-    asyncio.run(story())
-
-
-def test_a_planted_write_is_refused_before_the_socket(
-    pki: dict[str, Credentials], services: Counter[int]
-) -> None:
-    async def story() -> None:
-        async with plant(pki["server"]) as far:
-            one = source(pki, far.port, Catch())
-            async with one._link.opened() as client:
-                node = ua.NodeId("gas", 2)
-                session = client.uaclient.session
-                with pytest.raises(WriteRefusedError):
-                    await session.write_attributes([node], [ua.DataValue(ua.Variant(1))])
-                with pytest.raises(WriteRefusedError):
-                    await client.get_node(node).write_value(1)
-                with pytest.raises(WriteRefusedError):
-                    await session.call([ua.CallMethodRequest()])
-                with pytest.raises(WriteRefusedError):
-                    await session.delete_nodes(ua.DeleteNodesParameters())
-                with pytest.raises(WriteRefusedError):
-                    await session.history_update(ua.HistoryUpdateParameters())
-                (value,) = await session.read_attributes([node], ua.AttributeIds.Value)
-                assert value.Value is not None
-                assert value.Value.Value == 234
-            assert services[ua.ObjectIds.ReadRequest_Encoding_DefaultBinary] == 1
-            assert set(services) <= opcua.READING_SERVICES
 
     asyncio.run(story())
 
@@ -324,7 +205,7 @@ def test_a_static_server_stays_connected_by_keep_alives(pki: dict[str, Credentia
     async def story() -> None:
         async with plant(pki["server"]) as far:
             catch = Catch()
-            one = source(pki, far.port, catch)
+            one = source(pki, far.port, catch.post)
             async with running(one):
                 await catch.until(any_good)
                 posted = len(catch.scans)
@@ -343,7 +224,7 @@ def test_a_fall_is_said_once_and_a_rebooted_server_is_followed_again(pki: dict[s
     async def story() -> None:
         async with plant(pki["server"]) as far, wire_to(far.port) as wire:
             catch = Catch()
-            one = source(pki, wire.port, catch)
+            one = source(pki, wire.port, catch.post)
             async with running(one):
                 await catch.until(any_good)
                 await wire.cut()
@@ -376,7 +257,7 @@ def test_a_server_that_talks_nonsense_gives_a_cause_and_no_exception(pki: dict[s
         port = server.sockets[0].getsockname()[1]
         for _ in range(30):
             with pytest.raises(SourceError) as caught:
-                await source(pki, port, Catch(), timeout_s=0.3).read()
+                await source(pki, port, Catch().post, timeout_s=0.3).read()
             assert caught.value.detail
         server.close()
         await server.wait_closed()

@@ -1,0 +1,564 @@
+"""What reaches the gateway of what a real server says: queues, deadbands, histories, texts, polls, limits."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from asyncua import Server, ua
+from asyncua.server.history import HistoryDict
+from asyncua.ua.object_ids import ObjectIds
+from opcua_plant import NAMESPACE, Plant, at, certificates, count_services, plant, source
+from source_contract import Catch, all_lost, any_good, running, wire_to
+
+from drivers import opcua
+from drivers.kit import backfill
+from drivers.kit.errors import PointError, SourceError
+from drivers.kit.quality import GOOD, Cause, Status, bad, is_good, quality
+from drivers.kit.scan import Point, Scan
+from hil.pki import Credentials
+
+START = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+ITEMS = ObjectIds.CreateMonitoredItemsRequest_Encoding_DefaultBinary
+READ = ObjectIds.ReadRequest_Encoding_DefaultBinary
+HISTORY = ObjectIds.HistoryReadRequest_Encoding_DefaultBinary
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Credentials]:
+    return certificates(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    return count_services(monkeypatch)
+
+
+def told(scans: list[Scan], row: int = 0, *, history: bool = False) -> list[tuple[float, int]]:
+    """Good values of a row and their source times, in the order they were posted."""
+    found = []
+    for scan in scans:
+        for place in np.flatnonzero((scan.points == row) & is_good(scan.quality)).tolist():
+            if scan.history is history:
+                stamp = 0 if scan.source_ns is None else int(scan.source_ns[place])
+                found.append((float(scan.values[place]), stamp))
+    return found
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_every_queued_value_between_two_publishes_is_posted_in_order(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 0.0, "level": 0.0}) as far:
+            catch = Catch()
+            points = (at("gas"), at("level"))
+            one = source(pki, far.port, catch.post, points, publishing_ms=400.0, queue_size=50)
+            async with running(one):
+                await catch.until(any_good)
+                for number in range(1, 8):
+                    await far.put("gas", float(number))
+                    if number % 3 == 0:
+                        await far.put("level", float(number))
+                await eventually(lambda: any(value == 7 for value, _ in told(catch.scans)))
+                assert [value for value, _ in told(catch.scans)] == [0, 1, 2, 3, 4, 5, 6, 7]
+                assert [value for value, _ in told(catch.scans, 1)] == [0, 3, 6]
+                assert one.state().counters["overflows"] == 0
+
+    asyncio.run(story())
+
+
+def test_a_queue_of_one_keeps_the_newest(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 0.0}) as far:
+            catch = Catch()
+            async with running(
+                source(pki, far.port, catch.post, (at("gas"),), publishing_ms=500.0, queue_size=1)
+            ):
+                await catch.until(any_good)
+                for number in range(1, 6):
+                    await far.put("gas", float(number))
+                await eventually(lambda: told(catch.scans)[-1][0] == 5)
+                assert len(told(catch.scans)) < 6
+
+    asyncio.run(story())
+
+
+def test_the_server_leaves_out_what_stays_within_the_deadband(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 10.0, "level": 10.0}) as far:
+            catch = Catch()
+            points = (at("gas", sample_deadband=2.0), at("level"))
+            async with running(source(pki, far.port, catch.post, points)):
+                await catch.until(any_good)
+                for value in (11.0, 9.0, 13.0, 12.5):
+                    await far.put("gas", value)
+                    await far.put("level", value)
+                    await eventually(lambda value=value: told(catch.scans, 1)[-1][0] == value)  # type: ignore[misc]
+                assert [value for value, _ in told(catch.scans)] == [10, 13]
+
+    asyncio.run(story())
+
+
+def test_whole_numbers_beyond_doubles_and_texts_come_exactly(pki: dict[str, Credentials]) -> None:
+    big, huge = 2**53 + 1, 2**64 - 3
+    variables = {
+        "total": ua.Variant(big, ua.VariantType.Int64),
+        "serial": ua.Variant(huge, ua.VariantType.UInt64),
+        "small": ua.Variant(-7, ua.VariantType.Int64),
+        "batch": "批次 A-17",
+        "list": [1.0, 2.0],
+        "when": ua.Variant(START, ua.VariantType.DateTime),
+        "note": ua.Variant(ua.LocalizedText("关闭", "zh"), ua.VariantType.LocalizedText),
+    }
+    points = (
+        at("total", type="int64"),
+        at("serial", type="uint64"),
+        at("small"),
+        at("batch", type="string"),
+        at("list"),
+        at("when"),
+        at("note", type="string"),
+        Point("half", f"nsu={NAMESPACE};s=total", scale=0.5),
+        Point("number as text", f"nsu={NAMESPACE};s=small", type="string"),
+    )
+
+    async def story() -> None:
+        async with plant(pki["server"], variables=variables) as far:
+            catch = Catch()
+            async with running(source(pki, far.port, catch.post, points)):
+                subscribed = await catch.until(any_good)
+            for scan in (subscribed, await source(pki, far.port, Catch().post, points).read()):
+                assert scan.exact == {0: big, 1: huge, 3: "批次 A-17", 6: "关闭"}
+                assert scan.values[:4].tolist() == [float(big), float(huge), -7, 7]
+                assert scan.values[7] == big / 2
+                assert scan.quality.tolist() == [
+                    *(GOOD, GOOD, GOOD, GOOD),
+                    *(bad(Cause.GARBLED), bad(Cause.GARBLED), GOOD, GOOD, bad(Cause.GARBLED)),
+                ]
+
+    asyncio.run(story())
+
+
+def test_the_servers_time_stands_in_for_the_sources_and_ranges_are_judged(
+    pki: dict[str, Credentials],
+) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 10.0}) as far:
+            catch = Catch()
+            point = at("gas", range_lo=0.0, range_hi=100.0)
+            async with running(source(pki, far.port, catch.post, (point,))):
+                await catch.until(any_good)
+                data = ua.DataValue(ua.Variant(107.0), ServerTimestamp=START)
+                await far.server.write_attribute_value(far.nodes["gas"].nodeid, data)
+                scan = await catch.until(lambda _: True)
+                assert scan.quality.tolist() == [quality(Status.UNCERTAIN, Cause.OVER_RANGE)]
+                assert scan.values.tolist() == [107]
+                assert scan.source_ns is not None
+                assert scan.source_ns.tolist() == [1_767_323_045_000_000_000]
+
+    asyncio.run(story())
+
+
+def limited(read: int, items: int) -> Callable[[Server], None]:
+    """A server that refuses larger requests, as it says."""
+
+    def prepare(server: Server) -> None:
+        service = server.iserver.subscription_service
+        plain = service.create_monitored_items
+
+        async def create(params: ua.CreateMonitoredItemsParameters, *rest: Any) -> Any:
+            if len(params.ItemsToCreate) > items:
+                raise ua.uaerrors.BadTooManyOperations
+            return await plain(params, *rest)
+
+        service.create_monitored_items = create  # type: ignore[method-assign]
+        attributes = server.iserver.attribute_service
+        plain_read = attributes.read
+
+        def read_few(params: ua.ReadParameters) -> Any:
+            if len(params.NodesToRead) > read:
+                raise ua.uaerrors.BadTooManyOperations
+            return plain_read(params)
+
+        attributes.read = read_few  # type: ignore[method-assign]
+
+    return prepare
+
+
+def test_requests_stay_within_the_servers_operation_limits(
+    pki: dict[str, Credentials], services: Counter[int]
+) -> None:
+    names = [f"v{number}" for number in range(23)]
+
+    async def story() -> None:
+        async with plant(
+            pki["server"], variables=dict.fromkeys(names, 1.5), prepare=limited(read=7, items=10)
+        ) as far:
+            for node, most in (
+                (ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, 7),
+                (ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall, 10),
+            ):
+                data = ua.DataValue(ua.Variant(most, ua.VariantType.UInt32))
+                await far.server.write_attribute_value(ua.NodeId(node, 0), data)
+            points = tuple(at(name) for name in names)
+            catch = Catch()
+            async with running(source(pki, far.port, catch.post, points)):
+                await eventually(lambda: sum(len(scan.points) for scan in catch.scans) == 23)
+            assert services[ITEMS] == 1 + 3, "the clock, then 10 + 10 + 3"
+            before = services[READ]
+            scan = await source(pki, far.port, Catch().post, points).read()
+            assert (scan.quality == GOOD).all()
+            assert services[READ] - before == 1 + 4
+
+    asyncio.run(story())
+
+
+def test_a_refused_deadband_costs_only_the_deadband(pki: dict[str, Credentials]) -> None:
+    def prepare(server: Server) -> None:
+        service = server.iserver.subscription_service
+        plain = service.create_monitored_items
+
+        async def create(params: ua.CreateMonitoredItemsParameters, *rest: Any) -> Any:
+            if any(item.RequestedParameters.Filter for item in params.ItemsToCreate):
+                refused = ua.MonitoredItemCreateResult()
+                refused.StatusCode = ua.StatusCode(ua.StatusCodes.BadFilterNotAllowed)
+                return [refused for _ in params.ItemsToCreate]
+            return await plain(params, *rest)
+
+        service.create_monitored_items = create  # type: ignore[method-assign]
+
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 1.0}, prepare=prepare) as far:
+            catch = Catch()
+            async with running(source(pki, far.port, catch.post, (at("gas", sample_deadband=5.0),))):
+                await catch.until(any_good)
+                await far.put("gas", 1.5)
+                await catch.until(lambda scan: scan.values.tolist() == [1.5])
+
+    asyncio.run(story())
+
+
+def test_bad_nodes_are_named_and_come_back_when_the_server_has_them(
+    pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "REFUSED_RETRY_S", 0.3)
+
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 1.0}) as far:
+            catch = Catch()
+            points = (at("gas"), at("late"), Point("strange", "nsu=urn:later;s=x"))
+            one = source(pki, far.port, catch.post, points)
+            async with running(one):
+                await catch.until(any_good)
+                state = one.state()
+                assert "2 of 3 nodes refused: late (Bad" in state.detail
+                assert "strange (namespace urn:later unknown)" in state.warning
+                await far.server.nodes.objects.add_variable("ns=2;s=late", "late", 5.0)
+                await catch.until(lambda scan: scan.points.tolist() == [1] and any_good(scan))
+                index = await far.server.register_namespace("urn:later")
+                await far.server.nodes.objects.add_variable(f"ns={index};s=x", "x", 6.0)
+                await catch.until(lambda scan: scan.points.tolist() == [2] and any_good(scan))
+                assert "refused" not in one.state().detail
+
+    asyncio.run(story())
+
+
+def test_polled_reads_post_every_point_in_its_period_and_find_what_is_frozen(
+    pki: dict[str, Credentials], services: Counter[int]
+) -> None:
+    async def story() -> None:
+        async with (
+            plant(pki["server"], variables={"gas": 1.0, "still": 2.0}) as far,
+            wire_to(far.port) as wire,
+        ):
+            catch = Catch()
+            points = (
+                at("gas"),
+                at("still", frozen_s=0.5),
+                Point("no", "nsu=urn:no;s=x"),
+                at("gas", period_s=0.3),
+            )
+            one = source(pki, wire.port, catch.post, points, mode="poll", timeout_s=0.5)
+            async with running(one):
+                scan = await catch.until(any_good)
+                assert scan.points.tolist() == [0, 1, 2]
+                assert scan.quality.tolist() == [GOOD, GOOD, bad(Cause.REFUSED)]
+                scan = await catch.until(lambda scan: scan.points.tolist() == [3])
+                frozen = await catch.until(
+                    lambda scan: len(scan.points) > 1 and scan.quality[1] == bad(Cause.FROZEN)
+                )
+                assert math.isnan(frozen.values[1])
+                assert frozen.quality[0] == GOOD
+                await far.put("still", 3.0)
+                await catch.until(lambda scan: len(scan.points) > 1 and scan.quality[1] == GOOD)
+                fast = sum(0 in scan.points for scan in catch.scans)
+                slow = sum(3 in scan.points for scan in catch.scans)
+                assert 1.5 < fast / slow < 5
+                wire.hold()
+                lost = await catch.until(all_lost)
+                assert len(lost.points) == 4
+                await wire.mend()
+                await catch.until(any_good)
+            assert services[ObjectIds.CreateSubscriptionRequest_Encoding_DefaultBinary] == 0
+
+    asyncio.run(story())
+
+
+def test_keys_are_renewed_in_time_and_nothing_is_lost_meanwhile(
+    pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "CHANNEL_MS", 600)
+    renewed = 0
+    plain = opcua._Client.open_secure_channel
+
+    async def counted(self: opcua._Client, renew: bool = False) -> None:
+        nonlocal renewed
+        renewed += renew
+        await plain(self, renew)
+
+    monkeypatch.setattr(opcua._Client, "open_secure_channel", counted)
+
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 0.0}) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post, (at("gas"),), publishing_ms=50.0, queue_size=100)
+            async with running(one):
+                await catch.until(any_good)
+                for number in range(1, 41):
+                    await far.put("gas", float(number))
+                    await asyncio.sleep(0.06)
+                await eventually(lambda: told(catch.scans)[-1][0] == 40)
+                assert [value for value, _ in told(catch.scans)] == list(range(41))
+                assert renewed >= 3
+                assert one.state().counters["misses"] == 0
+
+    asyncio.run(story())
+
+
+def test_silence_of_the_clock_alone_ends_a_session(
+    pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "GRACE_S", 0.2)
+
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 0.0}) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post, (at("gas"),))
+            async with running(one):
+                await catch.until(any_good)
+                await asyncio.sleep(2.5)
+                far.server.iserver.time_task.cancel()  # keep-alives go on
+                far.server.iserver.time_task = asyncio.create_task(asyncio.sleep(0))
+                await catch.until(all_lost)
+                assert "its clock has not been told" in one.state().detail
+                await catch.until(any_good)
+
+    asyncio.run(story())
+
+
+# --- outages ------------------------------------------------------------------------------------------
+
+
+async def outage(
+    far: Plant, wire: Any, catch: Catch, values: int, *, between: bool = True
+) -> list[tuple[float, int]]:
+    """Cut the line, change the value so many times meanwhile, mend it; what was written."""
+    await wire.cut()
+    await catch.until(all_lost)
+    written = []
+    for number in range(values if between else 0):
+        await far.put("gas", 100.0 + number)
+        data = await far.nodes["gas"].read_data_value()
+        stamp = data.SourceTimestamp.replace(tzinfo=dt.UTC)
+        written.append((100.0 + number, round(stamp.timestamp() * 1e6) * 1000))
+    await wire.mend()
+    return written
+
+
+def historized(largest_answer: int) -> Callable[[Server], None]:
+    return lambda server: server.iserver.history_manager.set_storage(HistoryDict(largest_answer))
+
+
+@pytest.mark.parametrize(
+    ("values", "largest_answer"), [(20, 10_000), (35, 10), (250, 10_000)], ids=["one", "continued", "cut"]
+)
+def test_the_missing_interval_comes_from_the_servers_history_each_value_once(
+    values: int, largest_answer: int, pki: dict[str, Credentials], services: Counter[int]
+) -> None:
+    async def story() -> None:
+        async with (
+            plant(
+                pki["server"],
+                variables={"gas": 0.0, "level": 7.0, "plain": 1.0},
+                prepare=historized(largest_answer),
+            ) as far,
+            wire_to(far.port) as wire,
+        ):
+            await far.server.historize_node_data_change([far.nodes["gas"], far.nodes["level"]], count=1000)
+            catch = Catch()
+            points = (at("gas"), at("level"), at("plain"))
+            one = source(pki, wire.port, catch.post, points, timeout_s=1.0)
+            async with running(one):
+                await catch.until(any_good)
+                for value in (1.0, 2.0):
+                    await far.put("gas", value)
+                    await catch.until(any_good)
+                written = await outage(far, wire, catch, values)
+                await catch.until(lambda scan: any_good(scan) and not scan.history)
+                await eventually(lambda: len(told(catch.scans, history=True)) >= values - 1)
+                await far.put("gas", 5.0)
+                await eventually(lambda: told(catch.scans)[-1][0] == 5)
+                assert told(catch.scans, history=True) == written[:-1], "the last one came alive"
+                live = told(catch.scans)
+                assert written[-1] in live
+                everything = [stamp for _, stamp in live + told(catch.scans, history=True) if stamp]
+                assert len(everything) == len(set(everything)), "none twice"
+                assert told(catch.scans, 1, history=True) == []
+                assert [value for value, _ in told(catch.scans, 1)] == [7, 7]
+                assert told(catch.scans, 1)[1][1] == 0, "said again, but its time was said before"
+                assert services[HISTORY] > 0
+                assert one.state().counters["history"] == values - 1
+
+    asyncio.run(story())
+
+
+def test_a_server_without_history_is_asked_once_and_the_rest_goes_on(
+    pki: dict[str, Credentials], services: Counter[int]
+) -> None:
+    def prepare(server: Server) -> None:
+        async def refuse(_: object) -> Any:
+            raise ua.uaerrors.BadServiceUnsupported
+
+        server.iserver.history_manager.read_history = refuse  # type: ignore[method-assign,assignment]
+
+    async def story() -> None:
+        async with (
+            plant(pki["server"], variables={"gas": 0.0}, prepare=prepare) as far,
+            wire_to(far.port) as wire,
+        ):
+            catch = Catch()
+            one = source(pki, wire.port, catch.post, (at("gas"),), timeout_s=1.0)
+            async with running(one):
+                await catch.until(any_good)
+                for _ in range(2):
+                    await outage(far, wire, catch, 3)
+                    await catch.until(any_good)
+                    await asyncio.sleep(0.5)
+                assert one.state().connected
+                assert services[HISTORY] == 1
+                assert not any(scan.history for scan in catch.scans)
+
+    asyncio.run(story())
+
+
+def test_history_may_be_left_alone(pki: dict[str, Credentials], services: Counter[int]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 0.0}) as far, wire_to(far.port) as wire:
+            catch = Catch()
+            one = source(pki, wire.port, catch.post, (at("gas"),), history=False)
+            async with running(one):
+                await catch.until(any_good)
+                await outage(far, wire, catch, 3)
+                await catch.until(any_good)
+                await asyncio.sleep(0.3)
+                assert services[HISTORY] == 0
+
+    asyncio.run(story())
+
+
+def test_more_history_than_the_bound_is_left_and_said(
+    pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backfill, "VALUES", 10)
+    monkeypatch.setattr(opcua, "VALUES", 10)
+    plan = backfill.Backfill.plan.__func__  # type: ignore[attr-defined]
+
+    def small(cls: Any, *args: Any) -> Any:
+        found = plan(cls, *args)
+        if found is not None:
+            found.left = 20
+        return found
+
+    monkeypatch.setattr(backfill.Backfill, "plan", classmethod(small))
+    caplog.set_level(logging.WARNING)
+
+    async def story() -> None:
+        async with (
+            plant(pki["server"], variables={"gas": 0.0}) as far,
+            wire_to(far.port) as wire,
+        ):
+            await far.server.historize_node_data_change([far.nodes["gas"]], count=1000)
+            catch = Catch()
+            one = source(pki, wire.port, catch.post, (at("gas"),), timeout_s=1.0)
+            async with running(one):
+                await catch.until(any_good)
+                await outage(far, wire, catch, 60)
+                await eventually(lambda: "has more than is read" in caplog.text)
+                assert 15 <= len(told(catch.scans, history=True)) <= 20
+
+    asyncio.run(story())
+
+
+# --- browsing -----------------------------------------------------------------------------------------
+
+
+def test_browsing_shows_addresses_that_the_point_table_takes(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 23.5, "list": [1, 2]}) as far:
+            tank = await far.server.nodes.objects.add_object("ns=2;i=7", "Tank 1")
+            await tank.add_variable("ns=2;s=Tank1.Level", "Level", ua.Variant(3, ua.VariantType.Int16))
+            broken = await tank.add_variable("ns=2;s=Tank1.Broken", "Broken", 1.0)
+            await far.server.write_attribute_value(
+                broken.nodeid, ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadSensorFailure))
+            )
+            chosen = source(pki, far.port, Catch().post)._options
+            rows = await opcua.browse(chosen)
+            plain = [
+                (row.node, row.depth, row.name, row.kind, row.type, row.value, row.status) for row in rows
+            ]
+            assert plain == [
+                (f"nsu={NAMESPACE};s=gas", 1, "gas", "variable", "Double", 23.5, "Good"),
+                (f"nsu={NAMESPACE};s=list", 1, "list", "variable", "Int64[]", "[1, 2]", "Good"),
+                (f"nsu={NAMESPACE};i=7", 1, "Tank 1", "object", "", None, ""),
+                (f"nsu={NAMESPACE};s=Tank1.Level", 2, "Level", "variable", "Int16", 3, "Good"),
+                (f"nsu={NAMESPACE};s=Tank1.Broken", 2, "Broken", "variable", "", None, "BadSensorFailure"),
+            ]
+            for row in rows:
+                opcua.check_point(Point("a", row.node), chosen)
+            assert [row.name for row in await opcua.browse(chosen, f"nsu={NAMESPACE};i=7", 1)] == [
+                "Level",
+                "Broken",
+            ]
+            assert [row.name for row in await opcua.browse(chosen, depth=1)] == ["gas", "list", "Tank 1"]
+            assert any(row.name == "ServerStatus" for row in await opcua.browse(chosen, "i=2253", 1))
+            with pytest.raises(SourceError, match="BadNodeId"):
+                await opcua.browse(chosen, f"nsu={NAMESPACE};s=nowhere")
+            with pytest.raises(SourceError, match="does not know urn:nobody"):
+                await opcua.browse(chosen, "nsu=urn:nobody;s=a")
+            with pytest.raises(PointError):
+                await opcua.browse(chosen, "tank")
+
+    asyncio.run(story())
+
+
+def test_browsing_ends_at_its_bound(pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opcua, "MAX_BROWSED", 20)
+
+    async def story() -> None:
+        names = [f"v{number}" for number in range(60)]
+        async with plant(pki["server"], variables=dict.fromkeys(names, 1.0)) as far:
+            rows = await opcua.browse(source(pki, far.port, Catch().post)._options)
+            assert 10 < len(rows) <= 20
+
+    asyncio.run(story())
