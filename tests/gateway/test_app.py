@@ -1,8 +1,10 @@
 """The whole house in this process: a real PLC on a real socket, a real spool, a real control socket."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +19,7 @@ from hil.modbus_plc import ModbusPlc, Unit
 ROWS = [{"tag": "LT-1", "device": "plc", "address": "40003", "h": 80, "hh": 90, "deadband": 2, "unit": "%"}]
 
 
-def written(tmp_path, port):
+def written(tmp_path, port, rows=ROWS):
     return write_configuration(
         tmp_path,
         [
@@ -31,7 +33,7 @@ def written(tmp_path, port):
             ),
             ("[[output]]", {"name": "siren", "kind": "file", "path": tmp_path / "siren"}),
         ],
-        ROWS,
+        rows,
     )
 
 
@@ -151,6 +153,70 @@ def test_a_polling_driver_that_falls_silent_itself_is_an_alarm(tmp_path, monkeyp
             await asked(
                 tmp_path, {"op": "status"}, lambda d: any(a["condition"] == "plc/comm" for a in d["alarms"])
             )
+
+    asyncio.run(story())
+
+
+def test_a_line_without_security_is_a_standing_alarm_until_it_is_gone(tmp_path, monkeypatch):
+    from gateway import app
+
+    monkeypatch.setattr(app, "BEAT_S", 0.05)
+
+    async def story():
+        (tmp_path / "data").mkdir()
+        sections = [
+            ("[site]", {"id": "site1"}),
+            ("[gateway]", {"id": "gw1"}),
+            ("[storage]", {"folder": tmp_path / "data"}),
+            ("[runtime]", {"folder": tmp_path / "run"}),
+            (
+                "[[device]]",
+                {"name": "gds", "driver": "opcua", "url": "opc.tcp://127.0.0.1:9", "insecure": True},
+            ),
+        ]
+        path = write_configuration(
+            tmp_path, sections, [{"tag": "GT-1", "device": "gds", "address": "ns=2;s=GT-1"}]
+        )
+        async with running(path) as (house, _):
+            status = await asked(tmp_path, {"op": "status"}, lambda d: _warned(d, active=True))
+            (alarm,) = [a for a in status["alarms"] if a["condition"] == "gateway/source-warning/gds"]
+            (source,) = status["sources"]
+            assert alarm["cause"] == source["warning"] != ""
+            source = house._sources["gds"]
+            state = source.state()
+            monkeypatch.setattr(type(source), "state", lambda self: replace(state, warning=""))
+            await asked(tmp_path, {"op": "status"}, lambda d: _warned(d, active=False))
+
+    asyncio.run(story())
+
+
+def _warned(data, *, active):
+    return any(a["source"] == "source-warning/gds" and a["active"] == active for a in data["alarms"])
+
+
+def test_a_plc_of_two_scan_groups_goes_and_comes_back_with_one_change_each(tmp_path):
+    """1,000 points, two periods, several blocks: what sounds is one line down and one line up."""
+    rows = [
+        {"tag": f"P-{k}", "device": "plc", "address": 40003 + k, "period_s": 0.6 if k % 2 else None}
+        for k in range(1000)
+    ]
+
+    async def story():
+        (tmp_path / "data").mkdir()
+        async with ModbusPlc({1: Unit("plc", 1002)}, AnswerLog()) as plc:
+            path = written(tmp_path, plc.port, rows)
+            async with running(path):
+                await asked(tmp_path, {"op": "status"}, lambda d: d["sources"][0]["good"] == 1000)
+                await plc.refuse()
+                await asked(tmp_path, {"op": "status"}, lambda d: d["sources"][0]["bad"] == 1000)
+                await plc.accept()
+                await asked(tmp_path, {"op": "status"}, lambda d: d["sources"][0]["good"] == 1000)
+                await asked(tmp_path, {"op": "status"}, lambda d: not any(a["active"] for a in d["alarms"]))
+        changes = [json.loads(line) for line in (tmp_path / "siren").read_text().splitlines()]
+        assert [(c["transition"], c["condition"], c["points"]) for c in changes] == [
+            ("raise", "plc/comm", 1000),
+            ("clear", "plc/comm", 1000),
+        ]
 
     asyncio.run(story())
 
