@@ -188,20 +188,39 @@ class _ReadOnly(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-def _pinning(files: dict[str, bytes]) -> ssl.SSLContext:
-    """A context that trusts these certificates and no authority; without any it trusts nobody."""
+class _Pins(ssl.SSLContext):
+    """Trusts these certificates and no authority; without any it trusts nobody.
 
-    class Pinned(ssl.SSLObject):
-        def do_handshake(self) -> None:
-            super().do_handshake()
-            # The handshake has proven that the camera holds this certificate's key; nothing has been sent yet.
-            trusted(self.getpeercert(binary_form=True) or b"", files, dt.datetime.now(dt.UTC))
+    Attributes:
+        files: the trusted ones, by name.
+    """
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # the certificate itself is known, byte for byte
-    context.verify_mode = ssl.CERT_NONE  # no authority is asked: Pinned judges
-    context.sslobject_class = Pinned
-    return context
+    files: dict[str, bytes]
+
+    @classmethod
+    def of(cls, files: dict[str, bytes]) -> _Pins:
+        """A context for one picture."""
+        pins = cls(ssl.PROTOCOL_TLS_CLIENT)
+        pins.check_hostname = False  # the certificate itself is known, byte for byte
+        pins.verify_mode = ssl.CERT_NONE  # no authority is asked: the handshake below judges
+        pins.sslobject_class = _Pinned
+        pins.files = files
+        return pins
+
+
+class _Pinned(ssl.SSLObject):
+    """A TLS connection that ends before anything is sent, unless the camera is a trusted one."""
+
+    def do_handshake(self) -> None:
+        """Called by anyio; the handshake itself proves that the camera holds its certificate's key.
+
+        Raises:
+            DistrustError: it is not trusted.
+        """
+        super().do_handshake()
+        pins = self.context
+        assert isinstance(pins, _Pins)
+        trusted(self.getpeercert(binary_form=True) or b"", pins.files, dt.datetime.now(dt.UTC))
 
 
 class PictureCamera:
@@ -278,7 +297,7 @@ class HttpCamera(PictureCamera):
 
     async def _fetch(self, password: str) -> bytes:
         files = await asyncio.to_thread(self._trusted)
-        transport = _ReadOnly(verify=_pinning(files), trust_env=False)
+        transport = _ReadOnly(verify=_Pins.of(files), trust_env=False)
         try:
             async with httpx.AsyncClient(
                 transport=transport, trust_env=False, timeout=self._options.timeout_s
