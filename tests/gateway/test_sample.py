@@ -58,6 +58,8 @@ def test_it_has_what_the_comments_announce(config: Config, sample: Path) -> None
     assert [(device.device.name, device.driver) for device in config.devices] == [
         ("plc1", "modbus"),
         ("plc2", "opcua"),
+        ("gas1", "modbus"),
+        ("box", "host"),
     ]
     assert [camera.name for camera in config.cameras] == ["cam1"]
     assert [recipient.name for recipient in config.recipients] == ["province", "bureau"]
@@ -87,6 +89,18 @@ def test_its_points_have_limits_and_codes(config: Config) -> None:
     )
 
 
+def test_it_shows_what_old_controllers_need(config: Config) -> None:
+    by_tag = {row.point.name: row.point for row in config.points}
+    head, scale = by_tag["GT-302"], by_tag["WT-301"]
+    assert (head.status_point, head.heartbeat_point, head.heartbeat_s) == ("GS-302", "GB-302", 10)
+    assert (scale.decimals_point, scale.period_s, scale.frozen_s) == ("WD-301", 5, 86_400)
+    assert by_tag["GT-301"].fault_values == "-9999; 0x8000"
+    assert by_tag["WN-301"].length == 8
+    assert {point.name for point in by_tag.values() if not point.alarmed} == {
+        *("XS-101", "GS-301", "GS-302", "GB-302", "WT-301", "WD-301", "WN-301")
+    }
+
+
 def test_its_certificates_pass(config: Config) -> None:
     assert certificate_mistakes(config, dt.datetime.now(dt.UTC)) == []
 
@@ -97,6 +111,11 @@ def test_its_commented_siren_works_once_the_program_exists(sample: Path) -> None
     siren = text[start:].replace("# ", "").replace("/usr/local/bin/siren", "/bin/true")
     sample.write_text(text[:start] + siren, "utf-8")
     assert load(sample).outputs[1].argv == ("/bin/true", "--relay", "1")
+
+
+def test_its_commented_standby_is_understood(sample: Path) -> None:
+    sample.write_text(sample.read_text("utf-8").replace("# standby", "standby"), "utf-8")
+    assert getattr(load(sample).devices[0].options, "standby", "") == "192.168.10.13:502"
 
 
 def test_it_saved_by_excel_in_gb18030_is_the_same(config: Config, sample: Path) -> None:
