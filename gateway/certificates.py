@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from gateway.config import SERVICE_CREDENTIALS
 from gateway.errors import UserFacingError
 from gateway.plant import Config
-from gateway.words import said
+from gateway.words import reason, said
 
 WARN_DAYS: Final = 30
 """A certificate that ends sooner is mentioned by ``check``."""
@@ -123,7 +123,7 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise said("E-CERT-MISSING", str(path)) from error
     except OSError as error:
-        raise said("E-CERT-UNREADABLE", str(path), reason=error.strerror or str(error)) from error
+        raise said("E-CERT-UNREADABLE", str(path), reason=reason(error)) from error
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:

@@ -51,7 +51,7 @@ from gateway.sections import (
     SiteSection,
     StorageSection,
 )
-from gateway.words import both, meant, said
+from gateway.words import both, meant, reason, said
 
 MAX_OF_SECTION: Final = {"device": 1000, "camera": 200, "recipient": 16, "output": 32}
 """How many tables of one kind; the section's name -> its bound."""
@@ -73,8 +73,7 @@ def load(path: Path) -> Config:
         content = path.read_bytes()
         tree, places = parse(content, str(path))
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserFileErrors([said("E-CONFIG-FILE", str(path), reason=reason)]) from error
+        raise UserFileErrors([said("E-CONFIG-FILE", str(path), reason=reason(error))]) from error
     except UserFacingError as error:
         raise UserFileErrors([error]) from error
     reading = _Reading(path, tree, places)
@@ -179,7 +178,7 @@ class _Reading:
         try:
             content = path.read_bytes()
         except OSError as error:
-            self._table_errors = [said("E-CONFIG-FILE", str(path), reason=error.strerror or str(error))]
+            self._table_errors = [said("E-CONFIG-FILE", str(path), reason=reason(error))]
             return b"", {name: [] for name in known.devices}
         table = read_points(content, str(path), known)
         self._table_errors = table.errors
@@ -354,17 +353,19 @@ class _Reading:
         return None
 
     def _explain(self, where: KeyPath, kind: str, facts: dict[str, Any], message: str) -> None:
-        reason = facts.get("error")
-        if isinstance(reason, PointError):
-            line, column = self._places.where((*where, reason.field))
+        wrong = facts.get("error")
+        if isinstance(wrong, PointError):
+            line, column = self._places.where((*where, wrong.field))
             place = f"{self._path}:{line}:{column}"
-            error = UserFacingError("E-CONFIG-DRIVER", Exit.USER_FILE, place, reason.cause, reason.remedy)
+            error = UserFacingError("E-CONFIG-DRIVER", Exit.USER_FILE, place, wrong.cause, wrong.remedy)
             self._mistakes.append((line, column, error))
             return
         key = next((part for part in reversed(where) if isinstance(part, str)), "")
         code = CODE_OF_PROBLEM.get(kind, "E-CONFIG-VALUE")
         rule = PATTERN_RULES.get(facts.get("pattern", ""), both("", ""))
-        self._wrong(where, code, **{**facts, "key": key, "message": reason or message, "rule": rule})
+        if "expected" in facts:
+            facts = {**facts, "expected": both(facts["expected"].replace(" or ", "、"), facts["expected"])}
+        self._wrong(where, code, **{**facts, "key": key, "message": wrong or message, "rule": rule})
 
     def _resolved(self, path: Path, where: KeyPath) -> Path:
         text = str(path)

@@ -23,7 +23,7 @@ import orjson
 
 from gateway.errors import Exit, UserFacingError
 from gateway.plant import Config
-from gateway.words import meant, said
+from gateway.words import meant, reason, said
 
 SOCKET_NAME: Final = "control.sock"
 MAX_REQUEST_BYTES: Final = 64 * 1024
@@ -253,8 +253,7 @@ def _bound(path: Path) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise said("E-CONTROL-FOLDER", str(path), reason=reason) from error
+        raise said("E-CONTROL-FOLDER", str(path), reason=reason(error)) from error
     return listening
 
 

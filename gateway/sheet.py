@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from gateway.columns import COLUMN_OF_HEADING, HEADINGS
+from gateway.columns import COLUMN_OF_HEADING, HEADINGS, REQUIRED
 from gateway.errors import UserFacingError
 from gateway.words import said
 
@@ -140,8 +140,9 @@ class Row:
         return f"{self.file}:{self.line}:{where}"
 
     def wrong(self, column: str, code: str, **facts: object) -> None:
-        """Note a mistake of one cell."""
-        self.errors.append(said(code, self.place(column), **facts))
+        """Note a mistake of one cell; that a column is missing has been said once for all rows."""
+        if column in self.columns or column not in REQUIRED:
+            self.errors.append(said(code, self.place(column), **facts))
 
     def holds(self, column: str) -> bool:
         """Whether anything is written there."""

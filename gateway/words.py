@@ -6,6 +6,7 @@ A code is stable and never translated; its texts may be improved at any time. Ov
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -595,9 +596,30 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
 }
 
 
+_SYSTEM_ZH: Final[dict[int, str]] = {
+    errno.EACCES: "没有权限",
+    errno.EADDRINUSE: "端口已被占用",
+    errno.EIO: "磁盘或设备出错",
+    errno.EISDIR: "这是目录，不是文件",
+    errno.ENAMETOOLONG: "路径太长",
+    errno.ENOENT: "没有这个文件或目录",
+    errno.ENOSPC: "磁盘已满",
+    errno.ENOTDIR: "路径中间有一段不是目录",
+    errno.EPERM: "不允许",
+    errno.EROFS: "文件系统只读",
+}
+"""What the system says of files most often; anything else is shown as it says it."""
+
+
 def both(zh: str, en: str) -> Text:
     """One sentence in both languages."""
     return {"zh": zh, "en": en}
+
+
+def reason(error: OSError) -> Text:
+    """Why the system refused, in words."""
+    text = error.strerror or str(error)
+    return both(_SYSTEM_ZH.get(error.errno or 0, text), text)
 
 
 def said(code: str, place: str, /, **facts: object) -> UserFacingError:

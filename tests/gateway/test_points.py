@@ -150,6 +150,11 @@ def test_wrong_headings(header: str, code: str, place: str) -> None:
     assert [(error.code, error.place) for error in read(header).errors] == [(code, place)]
 
 
+def test_a_missing_column_is_said_once_and_not_in_every_row() -> None:
+    errors = read("位号,地址\n" + "".join(f"P-{k},{k}\n" for k in range(100))).errors
+    assert [(error.code, error.place) for error in errors] == [("E-POINTS-COLUMN-MISSING", "points.csv:1")]
+
+
 @pytest.mark.parametrize(
     ("content", "code", "place"),
     [

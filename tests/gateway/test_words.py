@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Exit
-from gateway.words import EXITS, MAX_LISTED, SENTENCES, meant, said
+from gateway.words import EXITS, MAX_LISTED, SENTENCES, meant, reason, said
 
 CODE = re.compile(rf'"(E-(?:{"|".join(EXITS)})[A-Z-]*)"')
 GIVEN_BY_THE_DRIVER = {"E-POINTS-DRIVER", "E-CONFIG-DRIVER"}
@@ -53,3 +53,10 @@ def test_a_long_list_is_cut() -> None:
     text = meant("?", [f"name-{i}" for i in range(100)])["en"]
     assert text.count("name-") == MAX_LISTED
     assert "88 more" in text
+
+
+def test_why_the_system_refused_is_said_in_both_languages(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file") as caught:
+        (tmp_path / "gone").read_bytes()
+    assert reason(caught.value) == {"zh": "没有这个文件或目录", "en": "No such file or directory"}
+    assert reason(OSError("odd")) == {"zh": "odd", "en": "odd"}
