@@ -19,9 +19,10 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from pymodbus.framer import FramerRTU, FramerSocket
@@ -40,8 +41,8 @@ from drivers.kit.overhear import Notebook, Overhearing
 from drivers.kit.pace import Agenda, Load, period_ns
 from drivers.kit.patience import UNIT_ABSENT, Patience, cause_of_exception
 from drivers.kit.planner import Block, groups, plan
-from drivers.kit.quality import Cause
-from drivers.kit.scan import Device, IndexArray, Point, Scan, missed
+from drivers.kit.quality import Cause, QualityArray
+from drivers.kit.scan import Device, IndexArray, Point, Scan, ValueArray, missed
 from drivers.wire.bell import Bell, bell, sleep_until
 from drivers.wire.modbus_link import Ear, Link, RtuLink, SilentError, Wired
 from drivers.wire.serial import BAUDS, PARITIES, Line, open_line
@@ -63,6 +64,8 @@ MIN_PROBE_S: Final = 0.02
 """With less time than this a silent unit is not asked."""
 BUS_SHARE: Final = 0.05
 """Where scans leave no time at all, silent units may take this share of the line all the same."""
+MEMO_LAYOUTS: Final = 256
+"""So many different layouts of devices are worked out once for all devices that have them."""
 SPARE_S: Final = 0.02
 """An answer is not waited for so long that the rest of the scan would end later than this before the next one."""
 READ_LOOK_S: Final = 0.02
@@ -235,6 +238,7 @@ class _Group:
 
     Attributes:
         questions: what is asked for, in this order.
+        decoder: what turns their data into columns.
         parts: the data of the blocks read so far.
         failed: which of them were not, and why.
         is_read: something of its last scan was.
@@ -245,7 +249,6 @@ class _Group:
         self._points = points
         self._options = options
         self._judge = Judge.of(points, rows)
-        self._exact = any(points[row].type in ("string", "uint64", "int64") for row in rows)
         self._planned = plan(
             points,
             options.unit_id,
@@ -262,7 +265,7 @@ class _Group:
     @property
     def columns(self) -> IndexArray:
         """Its points, rising."""
-        return self._decoder.points
+        return self.decoder.points
 
     def plan_anew(self) -> None:
         """Ask for the blocks as first planned."""
@@ -279,25 +282,39 @@ class _Group:
         is_rtu = self._options.is_rtu
         make = rtu.Question if is_rtu else _tcp_question
         self.questions = [make(block, encode_request(block, is_rtu=is_rtu)) for block in blocks]
-        self._decoder: Decoder = compile_plan(self._points, self._options.unit_id, blocks)
+        self.decoder: Decoder = _compiled(_Layout.of(self._points, self._options.unit_id, blocks))
 
     def begin(self) -> None:
         """Start over."""
         self.parts, self.failed = [], []
 
+    def raw(self) -> bytes:
+        """The data of all blocks."""
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
     def scan(self, device: Device) -> Scan:
         """The answers of all blocks as columns, taken now."""
-        parts = self.parts
-        taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
-        raw = parts[0] if len(parts) == 1 else b"".join(parts)
-        decoder = self._decoder
-        values, quality = decoder.decode(raw, self.failed)
+        raw = self.raw()
+        stamps = time.time_ns(), time.monotonic_ns()
+        return self.scan_of(device, raw, *self.decoder.decode(raw, self.failed), *stamps)
+
+    def scan_of(
+        self,
+        device: Device,
+        raw: bytes,
+        values: ValueArray,
+        quality: QualityArray,
+        taken_ns: int,
+        mono_ns: int,
+    ) -> Scan:
+        """A scan of decoded columns, judged."""
+        decoder = self.decoder
         if self._judge is not None:
             values, quality = self._judge.judge(values, quality, decoder.watched(raw), mono_ns)
-        exact = decoder.exact(raw, quality) if self._exact else None
+        exact = None if decoder.is_plain else decoder.exact(raw, quality)
+        points = decoder.points
         return Scan(
-            *(device.name, device.config_rev, decoder.points, values, quality, taken_ns, mono_ns),
-            *(None, raw, exact),
+            device.name, device.config_rev, points, values, quality, taken_ns, mono_ns, None, raw, exact
         )
 
     def missed(self, device: Device) -> Scan:
@@ -306,6 +323,37 @@ class _Group:
         if self._judge is not None:
             self._judge.interrupted()
         return missed(device, self.columns, Cause.COMM, time.time_ns(), time.monotonic_ns())
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What a decoder depends on; devices of one make share it, and with it the calls that decode their scans.
+
+    Attributes:
+        plan, numbers: of blocks and points, all that a decoder is made of.
+    """
+
+    plan: tuple[tuple[int, int, int, tuple[int, ...]], ...]
+    numbers: tuple[Point, ...]
+    points: tuple[Point, ...] = field(compare=False)
+    unit_id: int = field(compare=False)
+    blocks: Sequence[Block] = field(compare=False)
+
+    @classmethod
+    def of(cls, points: tuple[Point, ...], unit_id: int, blocks: Sequence[Block]) -> _Layout:
+        """The layout of these blocks."""
+        plan = tuple((block.function_code, block.start, block.count, block.rows) for block in blocks)
+        rows = sorted(row for block in blocks for row in block.rows)
+        is_named = any(points[row].decimals_point for row in rows)
+        numbers = tuple(
+            points[row] if is_named else replace(points[row], name="", unit_id=None) for row in rows
+        )
+        return cls(plan, numbers, points, unit_id, blocks)
+
+
+@lru_cache(maxsize=MEMO_LAYOUTS)
+def _compiled(layout: _Layout) -> Decoder:
+    return compile_plan(layout.points, layout.unit_id, layout.blocks)
 
 
 def _tcp_question(block: Block, request: bytes) -> mbap.Question:
@@ -520,23 +568,41 @@ class ModbusSource:
 
     def by_s(self) -> float:
         """Until when an answer may be waited for, on the loop's clock, so that the neighbours' are not late."""
-        if not self.has_neighbours:
-            return math.inf
         return self.agenda.at_s - self._usual_ns / _NS_PER_S - SPARE_S
 
-    def finish(self, number: int, link: Link) -> None:
+    def _finish(self, number: int, link: Link) -> None:
         """Post a scan whose every block was asked for."""
         group = self.groups[number]
         scan = group.scan(self._device)
+        self._standing.counters["answers"] -= len(group.failed)
+        is_read = len(group.failed) < len(group.parts)
+        self.read_well(number, link)
+        group.is_read = is_read
+        self._post(scan)
+
+    def read_well(self, number: int, link: Link) -> None:
+        """Every block of a group was read."""
+        group = self.groups[number]
         counters = self._standing.counters
-        counters["answers"] += len(group.parts) - len(group.failed)
+        counters["answers"] += len(group.parts)
         if link.talk.late:
             counters["late"] += link.talk.late
             link.talk.late = 0
-        group.is_read = len(group.failed) < len(group.parts)
+        group.is_read = True
         group.begin()
         self.agenda.close(number)
-        self._post(scan)
+
+    def tell(
+        self,
+        group: _Group,
+        raw: bytes,
+        values: ValueArray,
+        quality: QualityArray,
+        taken_ns: int,
+        mono_ns: int,
+    ) -> None:
+        """Post a scan whose every block was read."""
+        self._post(group.scan_of(self._device, raw, values, quality, taken_ns, mono_ns))
 
     def struck(self) -> None:
         """A point of the grid has come."""
@@ -546,9 +612,8 @@ class ModbusSource:
 
     def scanned(self) -> None:
         """Everything that was due is read: so long it takes."""
-        if self.has_neighbours:
-            took_ns = time.monotonic_ns() - self._struck_ns
-            self._usual_ns = max(took_ns, self._usual_ns - self._usual_ns // 8)
+        took_ns = time.monotonic_ns() - self._struck_ns
+        self._usual_ns = max(took_ns, self._usual_ns - self._usual_ns // 8)
 
     async def _work(self, link: Link, trouble: _Trouble | None) -> None:
         """Read what is due, the most important first."""
@@ -558,8 +623,9 @@ class ModbusSource:
             number = agenda.turn() if trouble is None else trouble.group
             assert number is not None
             error, trouble = (trouble.error if trouble else None), None
-            if await self._step(self.groups[number], link, self.by_s(), error):
-                self.finish(number, link)
+            by_s = self.by_s() if self.has_neighbours else math.inf
+            if await self._step(self.groups[number], link, by_s, error):
+                self._finish(number, link)
             if time.monotonic_ns() >= agenda.at_ns:
                 self.struck()
         self._answers_now(link)
@@ -660,9 +726,9 @@ class ModbusSource:
                 await sleep_until(turn.due_ns / _NS_PER_S)
                 continue
             if turn.unit_id in self._debts:
-                even_ns = self._debts.even_ns(turn.unit_id)
-                if even_ns is not None:
-                    patience.rest(turn.unit_id, even_ns)
+                silent_until_ns = self._debts.silent_until_ns(turn.unit_id)
+                if silent_until_ns > now_ns:
+                    patience.rest(turn.unit_id, silent_until_ns)
                     continue
             left_s = (end_ns - now_ns) / _NS_PER_S
             budget_s = max(left_s / turn.waiting, min(FAIR_PROBE_S, left_s))
@@ -712,17 +778,56 @@ class _Trouble(NamedTuple):
     error: SourceError
 
 
+class _Press:
+    """Decodes together what arrived in one turn of the loop: devices of one make come out of one call."""
+
+    def __init__(self) -> None:
+        self._taken: dict[Decoder, list[tuple[_Rounds, _Group, bytes]]] = {}
+
+    def take(self, rounds: _Rounds, group: _Group) -> None:
+        """A group was read."""
+        if not self._taken:
+            asyncio.get_running_loop().call_soon(self._press)
+        item = rounds, group, group.raw()
+        taken = self._taken.get(group.decoder)
+        if taken is None:
+            self._taken[group.decoder] = [item]
+        else:
+            taken.append(item)
+
+    def _press(self) -> None:
+        taken, self._taken = self._taken, {}
+        taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
+        for decoder, items in taken.items():
+            many = None
+            if len(items) > 1 and decoder.is_plain:
+                many = decoder.decode_many([raw for _, _, raw in items])
+            for row, (rounds, group, raw) in enumerate(items):
+                try:
+                    values, quality = decoder.decode(raw) if many is None else (many[0][row], many[1])
+                    rounds.source.tell(group, raw, values, quality, taken_ns, mono_ns)
+                except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
+                    rounds.fail(error)
+
+
+_PRESSES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Press]] = WeakKeyDictionary()
+
+
 class _Rounds:
     """Scan after scan while all is well, done where timer and answers arrive, so that no task is woken for it.
 
     Waking a task costs a turn of the loop, which is as much as the rest of the read. Whatever is not the plain
     answer in time ends the rounds, and the source's task goes on with the very scan at the very block.
+
+    Attributes:
+        source: whose they are.
     """
 
     def __init__(self, source: ModbusSource, link: Link, ours: Bell) -> None:
-        self._source = source
+        self.source = source
         self._link = link
         self._bell = ours
+        self._press = _PRESSES.setdefault(asyncio.get_running_loop(), _Press())
         self._over: asyncio.Future[_Trouble] = asyncio.get_running_loop().create_future()
         self._asked: int | None = None
         self._due_s = 0.0
@@ -745,7 +850,7 @@ class _Rounds:
         self._link.release()
         asked, self._asked = self._asked, None
         assert asked is not None, "an answer comes after its question"
-        group = self._source.groups[asked]
+        group = self.source.groups[asked]
         if isinstance(outcome, int):
             error = RefusedError(outcome, group.questions[len(group.parts)].block)
             self._over.set_result(_Trouble(asked, error))
@@ -759,33 +864,41 @@ class _Rounds:
             assert self._asked is not None, "trouble comes after a question"
             self._over.set_result(_Trouble(self._asked, error))
         else:
-            self._over.set_exception(error)
+            self.fail(error)
+
+    def fail(self, defect: Exception) -> None:
+        """Something broke that never should: the source's task raises it."""
+        if not self._over.done():
+            self._over.set_exception(defect)
 
     def _wait(self) -> None:
-        self._due_s = self._source.agenda.at_s
+        self._due_s = self.source.agenda.at_s
         self._bell.call_at(self._due_s, self, self._begin)
 
     def _begin(self) -> None:
         if not self._over.done():
-            self._source.struck()
+            self.source.struck()
             self._wait()
             if self._asked is None:
                 self._guarded(self._go_on, None)
 
     def _go_on(self, answered: int | None) -> None:
         """Ask the next question of the most important group that is to be read."""
-        source, link = self._source, self._link
-        if answered is not None and len(source.groups[answered].parts) == len(
-            source.groups[answered].questions
-        ):
-            source.finish(answered, link)
+        source, link = self.source, self._link
+        if answered is not None:
+            group = source.groups[answered]
+            if len(group.parts) == len(group.questions):
+                self._press.take(self, group)
+                source.read_well(answered, link)
         number = source.agenda.turn()
         if number is None:
-            source.scanned()
+            if source.has_neighbours:
+                source.scanned()
             return
         group = source.groups[number]
         self._asked = number
-        link.put(group.questions[len(group.parts)], source.timeout_s, self, source.by_s())
+        by_s = source.by_s() if source.has_neighbours else math.inf
+        link.put(group.questions[len(group.parts)], source.timeout_s, self, by_s)
 
     def _guarded(self, deed: Callable[[int | None], None], answered: int | None) -> None:
         """What fails here must reach the source's task, not the loop's."""

@@ -105,14 +105,15 @@ class Question:
 
 
 class _Debt:
-    """One unit's: the question it did not answer, when it was asked, and from when it may be believed."""
+    """One unit's: the question it did not answer, when it was asked, from when it may be asked again or believed."""
 
-    __slots__ = ("asked_ns", "believed_ns", "question")
+    __slots__ = ("asked_ns", "believed_ns", "question", "rested_ns")
 
     def __init__(self, question: Question) -> None:
         self.question = question
         self.asked_ns: deque[int] = deque()
         self.believed_ns: int | None = None
+        self.rested_ns = 0
 
 
 class Debts:
@@ -121,7 +122,8 @@ class Debts:
     Such a unit is asked nothing but the very question it did not answer. What then answers may be the answer to any
     asking of it (a unit answers in order), so its value is thrown away, and the unit is even when nothing more came
     from it for a timeout, counted from when the last asking's answer would be in were it as late as this one may
-    have been. If more does come, it must be asked again.
+    have been. If more does come, it is late indeed: it is left alone until nothing can come any more, so that the
+    next question to it is the only one on its way, and must answer that.
 
     Args:
         timeout_ns: how long an answer may take.
@@ -163,14 +165,16 @@ class Debts:
         if debt.asked_ns:
             debt.asked_ns.popleft()
         debt.believed_ns = None
+        debt.rested_ns = now_ns + LATE_TIMEOUTS * self._timeout_ns
 
     def _forget(self, debt: _Debt, now_ns: int) -> None:
         while len(debt.asked_ns) > 1 and now_ns - debt.asked_ns[0] > LATE_TIMEOUTS * self._timeout_ns:
             debt.asked_ns.popleft()
 
-    def even_ns(self, unit_id: int) -> int | None:
-        """From when a unit in debt may be believed if it stays silent; None: it has to answer first."""
-        return self._of[unit_id].believed_ns
+    def silent_until_ns(self, unit_id: int) -> int:
+        """Until then a unit in debt is left alone; it is even then, or is asked."""
+        debt = self._of[unit_id]
+        return debt.rested_ns if debt.believed_ns is None else debt.believed_ns
 
     def forgive(self, now_ns: int) -> tuple[int, ...]:
         """Units that are even by now; their debts are forgotten."""

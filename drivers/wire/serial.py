@@ -13,7 +13,7 @@ import os
 import termios
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from drivers.kit.errors import WriteRefusedError
 
@@ -48,7 +48,20 @@ class Line:
         return (9 + (self.parity != "N") + self.stop_bits) / self.baud
 
 
-def open_line(line: Line, protocol: asyncio.Protocol, *, listen_only: bool = False) -> SerialTransport:
+class Receiver(Protocol):
+    """Whom a line's bytes are given to; as ``asyncio.Protocol`` names it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport, /) -> None:
+        """The line is open."""
+
+    def data_received(self, data: bytes, /) -> None:
+        """Bytes arrived."""
+
+    def connection_lost(self, exc: Exception | None, /) -> None:
+        """The line is closed; no more comes."""
+
+
+def open_line(line: Line, protocol: Receiver, *, listen_only: bool = False) -> SerialTransport:
     """Open a line and give its bytes to ``protocol``; what arrived before is thrown away.
 
     Raises:
@@ -103,7 +116,7 @@ def _said(line: Line) -> str:
 class SerialTransport(asyncio.Transport):
     """An open line; ends by ``abort`` or when the line breaks, then ``connection_lost`` is called once."""
 
-    def __init__(self, file: int, protocol: asyncio.Protocol, *, listen_only: bool) -> None:
+    def __init__(self, file: int, protocol: Receiver, *, listen_only: bool) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._file = file
