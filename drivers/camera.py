@@ -159,10 +159,11 @@ def connect(name: str, options: Options) -> PictureCamera:
 def _login(request: httpx.Request, offered: list[str], username: str, password: str) -> bool:
     """Put the answer to a camera's strongest challenge into a request; False where it offers none we know."""
     chosen = strongest(offered)
+    request.headers.encoding = "utf-8"  # for names and realms in Chinese
     if chosen.startswith("Digest"):
         flow = httpx.DigestAuth(username, password).auth_flow(request)
         next(flow)  # its own first request, which has been answered already
-        challenge = {"www-authenticate": chosen}
+        challenge = httpx.Headers({"www-authenticate": chosen}, encoding="utf-8")
         flow.send(httpx.Response(httpx.codes.UNAUTHORIZED, headers=challenge, request=request))
     elif chosen:
         next(httpx.BasicAuth(username, password).auth_flow(request))

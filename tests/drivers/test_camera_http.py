@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
+import random
+import re
 import ssl
-from contextlib import asynccontextmanager
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -15,8 +19,9 @@ import source_contract as contract
 from drivers import camera
 from drivers.kit import onvif
 from drivers.kit.errors import SourceError, WriteRefusedError
+from drivers.kit.jpeg import check_whole
 from drivers.kit.quality import Cause
-from hil.camera_sim import CameraSim
+from hil.camera_sim import CameraSim, picture
 from hil.onvif_sim import OnvifSim
 from hil.pki import Authority, Credentials, Validity
 
@@ -65,6 +70,16 @@ def test_the_strongest_way_offered_is_taken(login, proof, secret):
             assert (await one.capture()).sha256 == there.served[0]
             assert there.proofs == [proof]
         await contract.sockets_gone(before)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("login", ["basic", "SHA-256"])
+def test_a_user_may_have_a_chinese_name(login, secret):
+    async def story():
+        async with sim(login=login, username="操作员") as there:
+            one = asking(there.url, username="操作员", password_file=secret)
+            assert (await one.capture()).sha256 == there.served[0]
 
     asyncio.run(story())
 
@@ -293,6 +308,71 @@ def test_what_could_change_a_camera_is_stopped_before_the_socket(method, content
             assert (await client.post(there.url, content=onvif.time_question())).status_code == 200
             assert (await client.get(there.url)).status_code == 200
             assert [asked for asked, _ in there.asked] == ["POST", "GET"]
+
+    asyncio.run(story())
+
+
+class Liar:
+    """A camera that answers well, damaged, torn or in noise, by a seed."""
+
+    CHALLENGES = (
+        b'Digest realm="\xe4\xb8\xad", nonce="\xff", algorithm=sha-256, qop="auth"',
+        b'Digest realm="a, nonce=, Basic',
+        b"Digest realm=a, nonce=b, qop=auth-int",
+        b"\xff\x00,=",
+        b"Basic",
+    )
+
+    def __init__(self, seed):
+        self._dice = random.Random(seed)
+        self._onvif = OnvifSim(lambda profile: f"http://h/{profile}", "http://h/m", username="")
+        self._picture = picture("T", 50.0, dt.datetime.now(dt.UTC))
+
+    async def visit(self, reader, writer):
+        with suppress(OSError, EOFError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            body = await reader.readexactly(int(length[1])) if length else b""
+            writer.write(self._answer(head, body))
+            await writer.drain()
+        writer.close()
+
+    def _answer(self, head, body):
+        dice = self._dice
+        said = self._onvif.answer(body)[1] if body else self._picture
+        status = b"200 OK\r\n"
+        if b"uthorization" not in head and dice.random() < 0.4:
+            status = b"401 No\r\nWWW-Authenticate: " + dice.choice(self.CHALLENGES) + b"\r\n"
+        answer = bytearray(b"HTTP/1.1 %sContent-Length: %d\r\n\r\n%s" % (status, len(said), said))
+        for _ in range(dice.choice((0, 0, 1, 4))):
+            answer[dice.randrange(min(len(answer), dice.choice((300, len(answer)))))] = dice.randrange(256)
+        fate = dice.random()
+        if fate < 0.1:
+            return dice.randbytes(300)
+        return bytes(answer[: dice.randrange(len(answer)) if fate < 0.2 else len(answer)])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_whatever_a_camera_answers_is_a_whole_picture_or_an_error_with_a_cause(seed, secret):
+    async def story():
+        before = contract.open_sockets()
+        server = await asyncio.start_server(Liar(seed).visit, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+        came, told = Counter(), []
+        for number in range(150):
+            user = {"onvif": number % 2 == 0, "username": "viewer", "password_file": secret}
+            try:
+                shot = await asking(url, timeout_s=0.5, **user).capture()
+            except SourceError as error:
+                came[error.quality_cause] += 1
+                told.append(error.detail)
+            else:
+                came["picture"] += 1
+                check_whole(shot.jpeg)
+        server.close()
+        await contract.sockets_gone(before)
+        assert set(came) == {Cause.COMM, Cause.REFUSED, Cause.GARBLED, "picture"}
+        assert not any(PASSWORD in detail for detail in told)
 
     asyncio.run(story())
 

@@ -91,7 +91,6 @@ def test_what_goes_wrong_is_named_and_no_password_shows(clips, secret):
             cases = [
                 (asking(there.url, **user), Cause.REFUSED, "user name or password"),
                 (asking(there.url), Cause.REFUSED, "user name or password"),
-                (asking(there.url, **user, timeout_s=0.1), Cause.COMM, "no picture within"),
                 (asking("rtsp://127.0.0.1:1/cam", **user), Cause.COMM, "refuses the connection"),
             ]
             secret_forms = (PASSWORD, "p%3A", "p:@")
@@ -168,6 +167,25 @@ def test_a_silent_camera_costs_its_time_and_no_process():
         async with silent_camera() as (url, _):
             error = await refusal(asking(url, timeout_s=0.5))
             assert (error.quality_cause, children("ffmpeg")) == (Cause.COMM, [])
+        await contract.sockets_gone(before)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "said", [b"SSH-2.0-OpenSSH\r\n", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", bytes(range(256)) * 40]
+)
+def test_whoever_speaks_no_rtsp_gives_an_error(said):
+    async def answer(_, writer):
+        writer.write(said)
+        writer.close()
+
+    async def story():
+        before = contract.open_sockets()
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        error = await refusal(asking(f"rtsp://127.0.0.1:{server.sockets[0].getsockname()[1]}/cam"))
+        assert error.quality_cause in (Cause.COMM, Cause.GARBLED)
+        server.close()
         await contract.sockets_gone(before)
 
     asyncio.run(story())
