@@ -10,7 +10,6 @@ from drivers.kit.errors import PointError
 from drivers.kit.scan import Point
 from gateway.alarm.limits import Limits
 from gateway.points import Known, PointTable, read_points
-from gateway.sheet import column_letter
 
 HEAD = (
     "位号,描述,设备,站号,地址,数据类型,字节序,位,系数,偏移,单位,量程下限,量程上限,"
@@ -225,13 +224,6 @@ def test_lines_are_counted_through_quoted_line_breaks() -> None:
         ("E-POINTS-TEXT", "points.csv:2:D(description)"),
         ("E-POINTS-DEVICE-UNKNOWN", "points.csv:4:B(device)"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("index", "letter"), [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (702, "AAA")]
-)
-def test_letters_as_excel_has_them(index: int, letter: str) -> None:
-    assert column_letter(index) == letter
 
 
 MORE = (
