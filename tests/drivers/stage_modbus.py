@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import float_registers
+import ptys
 import source_contract as contract
-from float_registers import registers_device
+from float_registers import registers_device, serial_device
 from source_contract import Subject
 
 from drivers import modbus
@@ -21,14 +25,61 @@ FLOATS = (
 )
 
 
-@asynccontextmanager
-async def tcp(_folder: Path) -> AsyncIterator[Subject]:
-    def make(port: int, post: Post) -> Source:
-        options = modbus.Options("127.0.0.1", port, timeout_s=0.2)
-        return modbus.connect(Device("plc", FLOATS, PERIOD_S), options, post)
+TIMEOUT_S = 0.2
 
-    async with registers_device(make, len(FLOATS), 0.2 + PERIOD_S) as subject:
+
+def source(post: Post, **keys: Any) -> Source:
+    return modbus.connect(Device("plc", FLOATS, PERIOD_S), modbus.Options(timeout_s=TIMEOUT_S, **keys), post)
+
+
+@asynccontextmanager
+async def over_tcp(_folder: Path, transport: str, device: float_registers.Device) -> AsyncIterator[Subject]:
+    def make(port: int, post: Post) -> Source:
+        return source(post, host="127.0.0.1", port=port, transport=transport, baud=115_200)
+
+    async with registers_device(make, len(FLOATS), TIMEOUT_S + PERIOD_S, device) as subject:
         yield subject
 
 
-STAGES = {"modbus-tcp": (tcp, contract.OF_EVERY_SOURCE + contract.OF_A_WIRE)}
+@asynccontextmanager
+async def on_a_line(folder: Path) -> AsyncIterator[Subject]:
+    def make(path: str, post: Post) -> Source:
+        return source(post, serial=path, transport="rtu", baud=115_200)
+
+    async with serial_device(make, len(FLOATS), TIMEOUT_S + PERIOD_S, folder) as subject:
+        yield subject
+
+
+HEARD = (ptys.Asked(1, 3, 0, 6), ptys.Asked(1, 3, 300, 2), ptys.Asked(1, 4, 0, 2))
+
+
+@asynccontextmanager
+async def overheard(folder: Path) -> AsyncIterator[Subject]:
+    def make(path: str, post: Post) -> Source:
+        return source(post, serial=path, transport="listen", baud=115_200)
+
+    silent_s = modbus.OVERHEARD_PERIODS * PERIOD_S + TIMEOUT_S
+    async with serial_device(make, len(FLOATS), silent_s, folder, HEARD) as subject:
+        yield subject
+
+
+WITHOUT_TRANSACTIONS = tuple(
+    promise
+    for promise in contract.OF_A_WIRE
+    if promise is not contract.an_old_answer_is_never_taken_for_a_new_one
+)
+"""An RTU answer names no question: a repeated one cannot be told. That a late one is never taken is in
+``test_modbus_rtu.py``."""
+
+STAGES = {
+    "modbus-tcp": (
+        partial(over_tcp, transport="tcp", device=float_registers.tcp_device),
+        contract.OF_EVERY_SOURCE + contract.OF_A_WIRE,
+    ),
+    "modbus-rtu_over_tcp": (
+        partial(over_tcp, transport="rtu_over_tcp", device=float_registers.converter),
+        contract.OF_EVERY_SOURCE + WITHOUT_TRANSACTIONS,
+    ),
+    "modbus-listen": (overheard, contract.OF_EVERY_SOURCE + WITHOUT_TRANSACTIONS),
+    "modbus-rtu": (on_a_line, contract.OF_EVERY_SOURCE + WITHOUT_TRANSACTIONS),
+}

@@ -101,6 +101,7 @@ async def server(folder: Path, *, insecure: bool, mode: str) -> AsyncIterator[Su
                 put=put,
                 truth=lambda number: [number] * len(NODES) + [math.nan],
                 restless=restless,
+                has_checksum=not insecure,
             )
     finally:
         await far.stop()
