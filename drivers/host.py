@@ -32,11 +32,12 @@ import numpy as np
 from drivers.kit import box
 from drivers.kit.box import KINDS, Place, parse_address
 from drivers.kit.contract import Post, SourceState
-from drivers.kit.decode import Scaling, scaling
 from drivers.kit.errors import SourceError
+from drivers.kit.judgement import Ranges
 from drivers.kit.options import refuse, within
 from drivers.kit.pace import next_due, period_ns
 from drivers.kit.quality import GOOD, Cause, bad
+from drivers.kit.scaling import Scaling, scaling
 from drivers.kit.scan import Device, Point, Scan
 
 POLLED: Final = True
@@ -160,6 +161,7 @@ class HostSource:
         self._options = options
         self._post = post
         self._scaling = Scaling.of(device.points)
+        self._ranges = Ranges.of(device.points)
         self._rows = np.arange(len(device.points), dtype=np.uint16)
         self._lanes = _lanes(device.points, _Box(roots or Roots(), options))
         self._connected = False
@@ -210,6 +212,7 @@ class HostSource:
         self._scaling.apply(values)
         quality[(quality == GOOD) & ~np.isfinite(values)] = bad(Cause.DEVICE_FAULT)
         values[quality != GOOD] = np.nan
+        quality = self._ranges.apply(values, quality)
         self._judge(troubles)
         device = self._device
         return Scan(device.name, device.config_rev, self._rows, values, quality, taken_ns, taken_mono_ns)

@@ -18,7 +18,7 @@ from source_contract import PATIENCE_S, Catch, any_good, running
 
 from drivers import host
 from drivers.kit.errors import PointError
-from drivers.kit.quality import GOOD, Cause, bad, is_good
+from drivers.kit.quality import GOOD, Cause, Status, bad, is_good, quality
 from drivers.kit.scan import Device, Point, Scan
 
 ALL = (
@@ -291,6 +291,23 @@ def test_scale_and_offset_work_as_everywhere(kernel: Kernel) -> None:
         return await host.HostSource(Device("box", points), options, Catch().post, kernel.roots()).read()
 
     assert asyncio.run(story()).values.tolist() == [pytest.approx(118.9616), 0.75]
+
+
+def test_what_is_outside_its_range_is_uncertain_and_keeps_its_value(kernel: Kernel) -> None:
+    points = (
+        Point("hot", "cpu.temperature", range_lo=-20.0, range_hi=40.0),
+        Point("warm", "cpu.temperature", range_lo=-20.0, range_hi=48.0),
+        Point("gone", "cpu.temperature:none", range_lo=-20.0, range_hi=48.0),
+    )
+
+    async def story() -> Scan:
+        return await host.HostSource(
+            Device("box", points), host.Options(), Catch().post, kernel.roots()
+        ).read()
+
+    scan = asyncio.run(story())
+    assert scan.quality.tolist() == [quality(Status.UNCERTAIN, Cause.OVER_RANGE), GOOD, bad(Cause.REFUSED)]
+    assert scan.values[:2].tolist() == [48.312, 48.312]
 
 
 @pytest.mark.parametrize(
