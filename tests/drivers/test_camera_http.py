@@ -302,7 +302,10 @@ def test_what_onvif_refuses_is_named(secret):
 )
 def test_what_could_change_a_camera_is_stopped_before_the_socket(method, content):
     async def story():
-        async with sim() as there, httpx.AsyncClient(transport=camera._ReadOnly()) as client:
+        async with (
+            sim() as there,
+            httpx.AsyncClient(transport=camera._ReadOnly(verify=camera._Pins.of({}))) as client,
+        ):
             with pytest.raises(WriteRefusedError):
                 await client.request(method, there.url, content=content)
             assert (await client.post(there.url, content=onvif.time_question())).status_code == 200
