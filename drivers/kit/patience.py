@@ -65,6 +65,7 @@ class Patience:
         self._put_off: dict[Block, tuple[int, Cause]] = {}
         self._silent: dict[int, _Silence] = {}
         self._fell_at: dict[int, Block] = {}
+        self._lives: set[int] = set()
 
     def excuse(self, block: Block, now_ns: int) -> Cause | None:
         """Why a block need not be asked for now; None: ask."""
@@ -75,8 +76,8 @@ class Patience:
 
     @property
     def at_ease(self) -> bool:
-        """Nothing is silent or refused: no block needs an excuse."""
-        return not self._silent and not self._put_off
+        """Nothing is silent or refused: no block needs an excuse, and no answer needs to be told."""
+        return not self._silent and not self._put_off and not self._fell_at
 
     @property
     def any_silent(self) -> bool:
@@ -88,6 +89,8 @@ class Patience:
         if code not in SPLITTING:
             return ()
         smaller = narrow(self._points, self._unit_id, block)
+        if self._fell_at.get(block.unit_id) == block:
+            self._read(block)  # a refusal is an answer
         if not smaller:
             self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.REFUSED)
         return smaller
@@ -95,12 +98,12 @@ class Patience:
     def fell_silent(self, block: Block, now_ns: int) -> None:
         """A unit did not answer; once more: it waits longer, and behind the others.
 
-        Old devices are silent where others refuse. So a unit that was back, and falls silent at the very block at
-        which it fell before, lives: it is that block which is not asked for.
+        Old devices are silent where others refuse. So a unit that answered another question since, and falls silent
+        at the very block at which it fell before, lives: it is that block which is not asked for.
         """
         unit_id = block.unit_id
         silence = self._silent.pop(unit_id, None)
-        if silence is None and self._fell_at.get(unit_id) == block:
+        if silence is None and self._fell_at.get(unit_id) == block and unit_id in self._lives:
             self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.COMM)
             return
         if silence is None:
@@ -135,9 +138,21 @@ class Patience:
     def answered(self, block: Block) -> None:
         """A block was read: its unit may be asked like any other."""
         self._put_off.pop(block, None)
-        if self._fell_at.get(block.unit_id) == block:
-            del self._fell_at[block.unit_id]
+        self.vouch(block)
         self.back(block.unit_id)
+
+    def vouch(self, block: Block) -> None:
+        """A unit answered this, whatever may be believed of it."""
+        fell_at = self._fell_at.get(block.unit_id)
+        if fell_at == block:
+            self._read(block)
+        elif fell_at is not None:
+            self._lives.add(block.unit_id)
+
+    def _read(self, block: Block) -> None:
+        """The block at which its unit fell is answered: whenever that falls again, it is the unit."""
+        del self._fell_at[block.unit_id]
+        self._lives.discard(block.unit_id)
 
     def back(self, unit_id: int) -> None:
         """A unit may be asked like any other."""
@@ -148,4 +163,5 @@ class Patience:
         known = bool(self._put_off)
         self._put_off.clear()
         self._fell_at.clear()
+        self._lives.clear()
         return known

@@ -72,6 +72,37 @@ def test_a_unit_that_lives_but_is_silent_at_one_block_loses_only_that() -> None:
     assert patience.any_silent, "the block was read meanwhile: now it is the unit again"
 
 
+def test_a_unit_with_one_block_is_never_put_off_however_often_it_falls() -> None:
+    """It came back without a word of another block: that proves nothing against the block."""
+    patience = Patience(POINTS, 1, SECOND)
+    for fall in range(5):
+        patience.fell_silent(TWO, fall)
+        assert patience.any_silent
+        assert patience.probe(2, (TWO,)) == TWO
+        patience.back(2)
+        assert patience.excuse(TWO, fall) is None
+    assert not patience.at_ease, "the next answer must be told"
+    patience.answered(TWO)
+    assert patience.at_ease
+
+
+def test_a_block_that_was_read_since_is_no_longer_suspect() -> None:
+    patience = Patience(POINTS, 1, SECOND)
+    first, second = patience.refusal(TWO, 2, now_ns=0)
+    patience.fell_silent(first, 0)
+    patience.answered(second)
+    patience.answered(first)
+    assert patience.at_ease
+    patience.fell_silent(first, 5)
+    assert patience.any_silent
+    patience.fell_silent(first, 6)
+    patience.vouch(second)
+    patience.back(2)
+    patience.fell_silent(first, 7)
+    assert patience.excuse(first, 8) is Cause.COMM
+    assert not patience.any_silent
+
+
 def test_a_refused_block_is_split_and_the_refused_place_waits_its_minute() -> None:
     patience = Patience(POINTS, 1, SECOND)
     smaller = patience.refusal(TWO, 2, now_ns=100)
