@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Final
+
+OURS: Final = ("plantgate", "gateway", "drivers", "buffer")
+"""Loggers of this house: a device that is back is worth its line."""
 
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -25,7 +29,8 @@ def set_up() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("plantgate").setLevel(logging.INFO)
+    for ours in OURS:
+        logging.getLogger(ours).setLevel(logging.INFO)
     # These two log every broken connection as an error of theirs; the driver says it once, as ours.
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)

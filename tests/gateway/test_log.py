@@ -7,6 +7,8 @@ import logging
 from gateway.log import set_up
 set_up()
 logging.getLogger("plantgate.x").info("line one\\nline two")
+logging.getLogger("drivers.modbus").info("plc1 is back")
+logging.getLogger("drivers.modbus").debug("noise")
 logging.getLogger("pymodbus.logging").error("noise")
 logging.getLogger("other").info("noise")
 """
@@ -22,7 +24,9 @@ def run(**env):
 
 
 def test_under_journald_a_line_has_its_priority_and_stays_one_line():
-    assert run(JOURNAL_STREAM="8:1") == "<6>plantgate.x: line one | line two\n"
+    assert run(JOURNAL_STREAM="8:1") == (
+        "<6>plantgate.x: line one | line two\n<6>drivers.modbus: plc1 is back\n"
+    )
 
 
 def test_on_a_terminal_a_line_has_its_time_and_libraries_are_quiet():
