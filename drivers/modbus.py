@@ -43,7 +43,7 @@ from drivers.kit.patience import UNIT_ABSENT, Patience, cause_of_exception
 from drivers.kit.planner import Block, groups, plan
 from drivers.kit.quality import Cause, QualityArray
 from drivers.kit.scan import Device, IndexArray, Point, Scan, ValueArray, missed
-from drivers.wire.bell import Bell, bell, sleep_until
+from drivers.wire.bell import Beat, beat, sleep_until
 from drivers.wire.modbus_link import Ear, Link, RtuLink, SilentError, Wired
 from drivers.wire.serial import BAUDS, PARITIES, Line, open_line
 
@@ -239,6 +239,7 @@ class _Group:
     Attributes:
         questions: what is asked for, in this order.
         decoder: what turns their data into columns.
+        is_plain: the decoder's many scans may come out of one call.
         parts: the data of the blocks read so far.
         failed: which of them were not, and why.
         is_read: something of its last scan was.
@@ -283,6 +284,7 @@ class _Group:
         make = rtu.Question if is_rtu else _tcp_question
         self.questions = [make(block, encode_request(block, is_rtu=is_rtu)) for block in blocks]
         self.decoder: Decoder = _compiled(_Layout.of(self._points, self._options.unit_id, blocks))
+        self.is_plain = self.decoder.is_plain
 
     def begin(self) -> None:
         """Start over."""
@@ -309,9 +311,11 @@ class _Group:
     ) -> Scan:
         """A scan of decoded columns, judged."""
         decoder = self.decoder
+        exact = None
         if self._judge is not None:
             values, quality = self._judge.judge(values, quality, decoder.watched(raw), mono_ns)
-        exact = None if decoder.is_plain else decoder.exact(raw, quality)
+        if not self.is_plain:
+            exact = decoder.exact(raw, quality)
         points = decoder.points
         return Scan(
             device.name, device.config_rev, points, values, quality, taken_ns, mono_ns, None, raw, exact
@@ -457,9 +461,9 @@ class ModbusSource:
         link: Link | None = None
         dialling: asyncio.Task[Link] | None = None
         trouble: _Trouble | None = None
-        ours = bell()
         periods = [group.period_ns for group in self.groups]
         self.agenda = agenda = Agenda(periods, self._device.slot, time.monotonic_ns())
+        ours = beat(min(periods), self._device.slot)
         try:
             while True:
                 if link is not None:
@@ -604,9 +608,8 @@ class ModbusSource:
         """Post a scan whose every block was read."""
         self._post(group.scan_of(self._device, raw, values, quality, taken_ns, mono_ns))
 
-    def struck(self) -> None:
+    def struck(self, now_ns: int) -> None:
         """A point of the grid has come."""
-        now_ns = time.monotonic_ns()
         self.agenda.strike(now_ns)
         self._struck_ns = now_ns
 
@@ -626,8 +629,8 @@ class ModbusSource:
             by_s = self.by_s() if self.has_neighbours else math.inf
             if await self._step(self.groups[number], link, by_s, error):
                 self._finish(number, link)
-            if time.monotonic_ns() >= agenda.at_ns:
-                self.struck()
+            if (now_ns := time.monotonic_ns()) >= agenda.at_ns:
+                self.struck(now_ns)
         self._answers_now(link)
         if not link.lost:
             self._failures = 0
@@ -697,7 +700,7 @@ class ModbusSource:
         if link.lost or self.agenda.turn() is not None:
             return
         await sleep_until(self.agenda.at_s)
-        self.struck()
+        self.struck(time.monotonic_ns())
         self._forgive()
 
     def _answers_now(self, link: Link) -> None:
@@ -800,7 +803,7 @@ class _Press:
         taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
         for decoder, items in taken.items():
             many = None
-            if len(items) > 1 and decoder.is_plain:
+            if len(items) > 1 and items[0][1].is_plain:
                 many = decoder.decode_many([raw for _, _, raw in items])
             for row, (rounds, group, raw) in enumerate(items):
                 try:
@@ -823,22 +826,22 @@ class _Rounds:
         source: whose they are.
     """
 
-    def __init__(self, source: ModbusSource, link: Link, ours: Bell) -> None:
+    def __init__(self, source: ModbusSource, link: Link, ours: Beat) -> None:
         self.source = source
         self._link = link
-        self._bell = ours
+        self._beat = ours
+        self._is_alone = source.agenda.is_alone and not source.has_neighbours
         self._press = _PRESSES.setdefault(asyncio.get_running_loop(), _Press())
         self._over: asyncio.Future[_Trouble] = asyncio.get_running_loop().create_future()
         self._asked: int | None = None
-        self._due_s = 0.0
 
     async def until_trouble(self) -> _Trouble:
         """Run until a question meets trouble."""
-        self._wait()
+        self._beat.join(self, self._strike)
         try:
             return await self._over
         finally:
-            self._bell.take_back(self._due_s, self)
+            self._beat.leave(self)
             self._link.release()
 
     def done(self) -> bool:
@@ -856,7 +859,15 @@ class _Rounds:
             self._over.set_result(_Trouble(asked, error))
             return
         group.parts.append(outcome)
-        self._guarded(self._go_on, asked)
+        try:
+            if len(group.parts) == len(group.questions):
+                self._press.take(self, group)
+                self.source.read_well(asked, self._link)
+                if self._is_alone:
+                    return
+            self._go_on()
+        except Exception as error:  # noqa: BLE001 - what fails here must reach the source's task, not the loop
+            self.set_exception(error)
 
     def set_exception(self, error: Exception, /) -> None:
         """See ``Answer``."""
@@ -871,41 +882,28 @@ class _Rounds:
         if not self._over.done():
             self._over.set_exception(defect)
 
-    def _wait(self) -> None:
-        self._due_s = self.source.agenda.at_s
-        self._bell.call_at(self._due_s, self, self._begin)
+    def _strike(self, now_ns: int) -> None:
+        """A point of the grid has come."""
+        if self._over.done():
+            return
+        self.source.struck(now_ns)
+        if self._asked is None:
+            try:
+                self._go_on()
+            except Exception as error:  # noqa: BLE001 - as above
+                self.set_exception(error)
 
-    def _begin(self) -> None:
-        if not self._over.done():
-            self.source.struck()
-            self._wait()
-            if self._asked is None:
-                self._guarded(self._go_on, None)
-
-    def _go_on(self, answered: int | None) -> None:
+    def _go_on(self) -> None:
         """Ask the next question of the most important group that is to be read."""
-        source, link = self.source, self._link
-        if answered is not None:
-            group = source.groups[answered]
-            if len(group.parts) == len(group.questions):
-                self._press.take(self, group)
-                source.read_well(answered, link)
+        source = self.source
         number = source.agenda.turn()
         if number is None:
-            if source.has_neighbours:
-                source.scanned()
+            source.scanned()
             return
         group = source.groups[number]
         self._asked = number
         by_s = source.by_s() if source.has_neighbours else math.inf
-        link.put(group.questions[len(group.parts)], source.timeout_s, self, by_s)
-
-    def _guarded(self, deed: Callable[[int | None], None], answered: int | None) -> None:
-        """What fails here must reach the source's task, not the loop's."""
-        try:
-            deed(answered)
-        except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
-            self.set_exception(error)
+        self._link.put(group.questions[len(group.parts)], source.timeout_s, self, by_s)
 
 
 class ListeningSource:

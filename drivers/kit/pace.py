@@ -70,6 +70,7 @@ class Agenda:
 
     Attributes:
         at_ns: the next point of the grid.
+        is_alone: there is but one group.
         overruns: turns that went by unread.
     """
 
@@ -79,7 +80,7 @@ class Agenda:
         self._slot = slot
         self._due_ns = [next_due(now_ns, period, slot).at_ns for period in periods]
         self._open = [False] * len(periods)
-        self._is_alone = len(periods) == 1
+        self.is_alone = len(periods) == 1
         self.at_ns = next_due(now_ns, self._fastest, slot).at_ns
         self.overruns = 0
 
@@ -90,7 +91,7 @@ class Agenda:
 
     def strike(self, now_ns: int) -> None:
         """The next point of the grid has come: open what is due."""
-        if self._is_alone and now_ns < self.at_ns + self._fastest:  # nearly always so
+        if self.is_alone and now_ns < self.at_ns + self._fastest:  # nearly always so
             self.overruns += self._open[0]
             self._open[0] = True
             self.at_ns += self._fastest
@@ -125,23 +126,23 @@ class Agenda:
 
 
 class Load:
-    """How much of the time something was under way, over the last whole window."""
+    """How much of the time something was under way, over the last whole window.
+
+    Attributes:
+        busy_s: how long it was in this window; whoever is under way adds to it.
+    """
 
     def __init__(self, now_s: float) -> None:
         self._begun_s = now_s
-        self._busy_s = 0.0
+        self.busy_s = 0.0
         self._last: float | None = None
-
-    def spent(self, busy_s: float) -> None:
-        """So long it was."""
-        self._busy_s += busy_s
 
     def percent(self, now_s: float) -> float | None:
         """Of the time since the last window's end, which ends here if it was long enough; None: no time yet."""
         elapsed_s = now_s - self._begun_s
         if elapsed_s <= 0:
             return self._last
-        percent = min(100.0, 100 * self._busy_s / elapsed_s)
+        percent = min(100.0, 100 * self.busy_s / elapsed_s)
         if elapsed_s >= LOAD_WINDOW_S:
-            self._begun_s, self._busy_s, self._last = now_s, 0.0, percent
+            self._begun_s, self.busy_s, self._last = now_s, 0.0, percent
         return percent if self._last is None else self._last

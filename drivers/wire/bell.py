@@ -1,4 +1,4 @@
-"""Rings once per instant for everyone who waits for it. Touches the loop's timers; decides no instant.
+"""Rings once per instant for everyone who waits for it. Touches the loop's timers and the clock; decides no instant.
 
 Timers of their own would cost about half a read, and devices of one slot are due at the very same instant.
 """
@@ -6,10 +6,13 @@ Timers of their own would cost about half a read, and devices of one slot are du
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
+
+from drivers.kit.pace import SLOTS_PER_PERIOD, next_due
 
 
 class Bell:
@@ -43,6 +46,57 @@ class Bell:
 class _Instant(NamedTuple):
     timer: asyncio.TimerHandle
     calls: dict[object, Callable[[], None]]
+
+
+class Beat:
+    """Strikes at every point of the grid of one period and slot, for all devices that are read then.
+
+    Args:
+        period: nanoseconds.
+        slot: as ``kit.pace`` counts.
+    """
+
+    def __init__(self, period: int, slot: int) -> None:
+        self._period = period
+        self._slot = slot
+        self._at_s = 0.0
+        self._members: dict[object, Callable[[int], None]] = {}
+
+    def join(self, key: object, strike: Callable[[int], None]) -> None:
+        """Call at every point of the grid from now on, with the monotonic clock; ``strike`` must not raise."""
+        if not self._members:
+            self._wait(time.monotonic_ns(), None)
+        self._members[key] = strike
+
+    def leave(self, key: object) -> None:
+        """Do not call any more."""
+        self._members.pop(key, None)
+        if not self._members:
+            bell().take_back(self._at_s, self)
+
+    def _wait(self, now_ns: int, last_ns: int | None) -> None:
+        due = next_due(now_ns, self._period, self._slot, last_ns)
+        self._at_s = due.at_s
+        bell().call_at(self._at_s, self, partial(self._strike, due.at_ns))
+
+    def _strike(self, at_ns: int) -> None:
+        now_ns = time.monotonic_ns()
+        self._wait(now_ns, at_ns)
+        for strike in tuple(self._members.values()):
+            strike(now_ns)
+
+
+_BEATS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[int, int], Beat]]] = WeakKeyDictionary()
+
+
+def beat(period: int, slot: int) -> Beat:
+    """The running loop's for this period and slot; there are as many as the configuration has of these."""
+    beats = _BEATS.setdefault(asyncio.get_running_loop(), {})
+    key = period, slot % SLOTS_PER_PERIOD
+    found = beats.get(key)
+    if found is None:
+        found = beats[key] = Beat(*key)
+    return found
 
 
 _BELLS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Bell]] = WeakKeyDictionary()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Final, Protocol
 
 from drivers.kit import mbap, rtu
@@ -125,6 +124,7 @@ class Link(Wired):
         self._load = load
         self._bell = bell()
         self._answer: Answer | None = None
+        self._unit_id = 0
         self._asked_s = 0.0
         self._late_s = 0.0
         self.talk = self._tcp = mbap.Conversation()
@@ -141,9 +141,10 @@ class Link(Wired):
         if outcome is not None and answer is not None and not answer.done():
             answer.set_result(outcome)
 
-    def _give_up(self, unit_id: int) -> None:
+    def _give_up(self) -> None:
         answer = self._answer
         if answer is not None and not answer.done():
+            unit_id = self._unit_id
             self.talk.give_up()
             answer.set_exception(SilentError(Cause.COMM, f"unit {unit_id}: no answer in time"))
 
@@ -198,13 +199,14 @@ class Link(Wired):
         late_s = now_s + timeout_s
         if late_s > by_s:
             late_s = max(by_s, now_s + min(SHORTEST_WAIT_S, timeout_s))
+        self._unit_id = block.unit_id
         self._late_s = math.ceil(late_s * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
-        self._bell.call_at(self._late_s, self, partial(self._give_up, block.unit_id))
+        self._bell.call_at(self._late_s, self, self._give_up)
 
     def release(self) -> None:
         """Nobody waits for an answer any more."""
         if self._answer is not None:
-            self._load.spent(self._loop.time() - self._asked_s)
+            self._load.busy_s += self._loop.time() - self._asked_s
             self._bell.take_back(self._late_s, self)
             self._answer = None
 

@@ -90,10 +90,10 @@ def test_everything_is_read_at_once_when_a_device_is_back() -> None:
 def test_the_load_is_that_of_the_last_whole_window() -> None:
     load = Load(100.0)
     assert load.percent(100.0) is None
-    load.spent(0.5)
+    load.busy_s += 0.5
     assert load.percent(102.0) == 25
-    load.spent(0.5)
+    load.busy_s += 0.5
     assert load.percent(100.0 + LOAD_WINDOW_S) == 10
     assert load.percent(101.0 + LOAD_WINDOW_S) == 10
-    load.spent(2 * LOAD_WINDOW_S)
+    load.busy_s += 2 * LOAD_WINDOW_S
     assert load.percent(100.0 + 2 * LOAD_WINDOW_S) == 100
