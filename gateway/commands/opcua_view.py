@@ -1,4 +1,4 @@
-"""What ``opcua`` shows: both fingerprints side by side, days left, what to do. Pure: facts in, JSON and tables out."""
+"""What ``opcua`` shows: both fingerprints side by side, days left, what to do. Facts in, JSON and tables out."""
 
 from __future__ import annotations
 

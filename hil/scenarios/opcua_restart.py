@@ -203,12 +203,7 @@ def _arrived(site: Site) -> Counter[tuple[str, int]]:
 
 
 def judge(
-    told: Told,
-    arrived: Counter[tuple[str, int]],
-    sent: Sent,
-    cut_ns: int,
-    items: int,
-    aways: list[Away],
+    told: Told, arrived: Counter[tuple[str, int]], sent: Sent, cut_ns: int, items: int, aways: list[Away]
 ) -> Figures:
     """What record and receiver have against what the server handed over.
 
@@ -231,7 +226,7 @@ def judge(
     )
     known = np.isin(keys, sent_keys)
     meant = sent_values[np.searchsorted(sent_keys, keys[known])]
-    due_ms = {(item_name(int(key) & (MAX_ITEMS - 1)), (int(key) >> 12) * 1000 // MS_NS) for key in due}
+    due_ms = {_stamp(int(key)) for key in due}
     figures = {
         "lost": int((~np.isin(due, keys)).sum()),
         "doubled": int((times > 1).sum()),
@@ -243,7 +238,7 @@ def judge(
         "false_good": sum(int((good & _while_away(told, away)).sum()) for away in aways),
     }
     problems = [f"{name}: {count}" for name, count in figures.items() if count]
-    problems += [f"doubled: {_example(int(key))}" for key in keys[times > 1][:EXAMPLES]]
+    problems += [f"doubled: {_stamp(int(key))}" for key in keys[times > 1][:EXAMPLES]]
     backs = [_back_s(told, away, items) for away in aways]
     if not len(due):
         problems.append("nothing was handed over")
@@ -271,8 +266,9 @@ def _keys(item: NDArray[Any], source_ns: NDArray[np.int64]) -> NDArray[np.int64]
     return keys
 
 
-def _example(key: int) -> str:
-    return f"{item_name(key & (MAX_ITEMS - 1))} of {(key >> 12) / 1e6:.6f}"
+def _stamp(key: int) -> tuple[str, int]:
+    """Tag and source time in ms, as the wire carries it."""
+    return item_name(key & (MAX_ITEMS - 1)), (key >> 12) * 1000 // MS_NS
 
 
 def _while_away(told: Told, away: Away) -> NDArray[np.bool_]:

@@ -1,16 +1,14 @@
-"""The simulated OPC UA PLC as strict or careless as told: policies, users, history, a cut line. asyncua judges."""
+"""Whom the simulated OPC UA PLC lets in, by policy, mode and user, and what it lets them ask. asyncua judges."""
 
 import asyncio
 import contextlib
-import datetime as dt
 
 import pytest
 from asyncua import Client, ua
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 
-from hil.opcua_history import HISTORY_PAGE
-from hil.opcua_plc import CARELESS, NAMESPACE_URI, SECURE, Change, OpcuaPlc
+from hil.opcua_plc import CARELESS, NAMESPACE_URI, SECURE, OpcuaPlc
 from hil.pki import opcua_application
 
 CLIENT_URI = "urn:plantgate:test:client"
@@ -39,15 +37,15 @@ def server(runner, pki, **kinds):
 
 @pytest.fixture(scope="module")
 def everything(runner, pki):
-    """Every policy, the careless one too, and a history."""
-    plc = server(runner, pki, policies=(*SECURE, *CARELESS), history=True)
+    """Every policy, the careless one too."""
+    plc = server(runner, pki, policies=(*SECURE, *CARELESS))
     yield plc
     runner.run(plc.close())
 
 
 @pytest.fixture(scope="module")
 def named(runner, pki):
-    """Named users only, and no history."""
+    """Named users only."""
     users = {"users": {"reader": PASSWORD}, "user_certificates": [pki["user"].fingerprint]}
     plc = server(runner, pki, policies=SECURE, **users)
     yield plc
@@ -124,62 +122,5 @@ def test_nobody_else_does(runner, named, pki, user):
         with pytest.raises(ua.UaError):
             async with connected(named, pki, user=user):
                 pass
-
-    runner.run(story())
-
-
-def since(moment):
-    return dt.datetime.fromtimestamp(moment, dt.UTC).replace(tzinfo=None)
-
-
-async def history(client, node, start, end):
-    """Raw values from start to end, page by page, and how many pages they took."""
-    details = ua.ReadRawModifiedDetails(
-        IsReadModified=False, StartTime=start, EndTime=end, NumValuesPerNode=0, ReturnBounds=False
-    )
-    values, pages = [], 0
-    point = None
-    while pages == 0 or point:
-        read = ua.HistoryReadValueId(NodeId=node.nodeid, ContinuationPoint=point)
-        request = ua.HistoryReadParameters(HistoryReadDetails=details, NodesToRead=[read])
-        (result,) = await client.uaclient.session.history_read(request)
-        result.StatusCode.check()
-        values += result.HistoryData.DataValues
-        point = result.ContinuationPoint
-        pages += 1
-    return values, pages
-
-
-def test_what_it_measured_behind_a_cut_line_stands_in_its_history_and_counts_as_sent(runner, everything, pki):
-    async def story():
-        plc = everything
-        await plc.stop(measuring=True)
-        plc.changes.clear()
-        for value in range(HISTORY_PAGE + 20):
-            await plc.show({"GT-101": 100.0 + value})
-        await plc.start()
-        plc.sent.clear()
-        missing = [change for change in plc.changes if change.node == "GT-101"]
-        assert len(missing) == HISTORY_PAGE + 20
-        async with connected(plc, pki) as client:
-            node = await gas(client)
-            assert ua.AccessLevel.HistoryRead in await node.get_access_level()
-            span = [since(missing[i].source_ns / 1e9) for i in (0, -1)]
-            values, pages = await history(client, node, *span)
-        assert pages == 2
-        assert [value.Value.Value for value in values] == [change.value for change in missing]
-        assert plc.sent == missing
-        assert isinstance(plc.sent[0], Change)
-        assert plc.services["HistoryRead"] == 2
-
-    runner.run(story())
-
-
-def test_a_server_without_history_says_so(runner, named, pki):
-    async def story():
-        async with connected(named, pki, user=("reader", PASSWORD)) as client:
-            with pytest.raises(ua.UaStatusCodeError) as refused:
-                await history(client, await gas(client), since(0), since(2**31))
-            assert refused.value.code == ua.StatusCodes.BadHistoryOperationUnsupported
 
     runner.run(story())
