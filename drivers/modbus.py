@@ -290,13 +290,9 @@ class _Group:
         """Start over."""
         self.parts, self.failed = [], []
 
-    def raw(self) -> bytes:
-        """The data of all blocks."""
-        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
-
     def scan(self, device: Device) -> Scan:
         """The answers of all blocks as columns, taken now."""
-        raw = self.raw()
+        raw = b"".join(self.parts)
         stamps = time.time_ns(), time.monotonic_ns()
         return self.scan_of(device, raw, *self.decoder.decode(raw, self.failed), *stamps)
 
@@ -586,14 +582,15 @@ class ModbusSource:
 
     def read_well(self, number: int, link: Link) -> None:
         """Every block of a group was read."""
-        group = self.groups[number]
-        counters = self._standing.counters
+        group, counters = self.groups[number], self._standing.counters
         counters["answers"] += len(group.parts)
         if link.talk.late:
             counters["late"] += link.talk.late
             link.talk.late = 0
         group.is_read = True
-        group.begin()
+        group.parts = []
+        if group.failed:
+            group.failed = []
         self.agenda.close(number)
 
     def tell(
@@ -787,11 +784,11 @@ class _Press:
     def __init__(self) -> None:
         self._taken: dict[Decoder, list[tuple[_Rounds, _Group, bytes]]] = {}
 
-    def take(self, rounds: _Rounds, group: _Group) -> None:
+    def take(self, rounds: _Rounds, group: _Group, raw: bytes) -> None:
         """A group was read."""
         if not self._taken:
             asyncio.get_running_loop().call_soon(self._press)
-        item = rounds, group, group.raw()
+        item = rounds, group, raw
         taken = self._taken.get(group.decoder)
         if taken is None:
             self._taken[group.decoder] = [item]
@@ -830,6 +827,9 @@ class _Rounds:
         self.source = source
         self._link = link
         self._beat = ours
+        self._groups = source.groups
+        self._agenda = source.agenda
+        self._timeout_s = source.timeout_s
         self._is_alone = source.agenda.is_alone and not source.has_neighbours
         self._press = _PRESSES.setdefault(asyncio.get_running_loop(), _Press())
         self._over: asyncio.Future[_Trouble] = asyncio.get_running_loop().create_future()
@@ -853,15 +853,16 @@ class _Rounds:
         self._link.release()
         asked, self._asked = self._asked, None
         assert asked is not None, "an answer comes after its question"
-        group = self.source.groups[asked]
+        group = self._groups[asked]
+        parts = group.parts
         if isinstance(outcome, int):
-            error = RefusedError(outcome, group.questions[len(group.parts)].block)
+            error = RefusedError(outcome, group.questions[len(parts)].block)
             self._over.set_result(_Trouble(asked, error))
             return
-        group.parts.append(outcome)
+        parts.append(outcome)
         try:
-            if len(group.parts) == len(group.questions):
-                self._press.take(self, group)
+            if len(parts) == len(group.questions):
+                self._press.take(self, group, outcome if len(parts) == 1 else b"".join(parts))
                 self.source.read_well(asked, self._link)
                 if self._is_alone:
                     return
@@ -886,24 +887,30 @@ class _Rounds:
         """A point of the grid has come."""
         if self._over.done():
             return
-        self.source.struck(now_ns)
-        if self._asked is None:
-            try:
+        try:
+            if self._is_alone:
+                self._agenda.strike(now_ns)
+                if self._asked is None:
+                    self._asked = 0
+                    self._link.put(self._groups[0].questions[0], self._timeout_s, self)
+                return
+            self.source.struck(now_ns)
+            if self._asked is None:
                 self._go_on()
-            except Exception as error:  # noqa: BLE001 - as above
-                self.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.set_exception(error)
 
     def _go_on(self) -> None:
         """Ask the next question of the most important group that is to be read."""
         source = self.source
-        number = source.agenda.turn()
+        number = self._agenda.turn()
         if number is None:
             source.scanned()
             return
-        group = source.groups[number]
+        group = self._groups[number]
         self._asked = number
         by_s = source.by_s() if source.has_neighbours else math.inf
-        self._link.put(group.questions[len(group.parts)], source.timeout_s, self, by_s)
+        self._link.put(group.questions[len(group.parts)], self._timeout_s, self, by_s)
 
 
 class ListeningSource:

@@ -13,6 +13,8 @@ from drivers.kit.planner import Block
 
 HEADER_BYTES: Final = 7
 """Transaction (2), protocol (2), length (2), unit (1)."""
+DATA_AT: Final = 9
+"""Behind header, function code and byte count."""
 REQUEST_BYTES: Final = 12
 """Every reading request: header, function code, start (2), count (2)."""
 MIN_LENGTH: Final = 3
@@ -132,8 +134,22 @@ class Conversation:
         self._question = None
         self._given_up.append(self._transaction)
 
+    def take_plain(self, received: bytearray, size: int) -> bytes | None:
+        """The whole way of an ordinary answer: its data if the first ``size`` bytes are exactly the awaited one."""
+        question = self._question
+        if (
+            question is None
+            or size != question.answer_bytes
+            or self._buffer
+            or not received.startswith(self._start)
+        ):
+            return None
+        self._question = None
+        self.answers += 1
+        return bytes(memoryview(received)[DATA_AT:size])
+
     def feed(self, data: bytes) -> bytes | int | None:
-        """Take received bytes. The first lines are the whole way of an ordinary answer.
+        """Take received bytes that are not, by themselves, the plain answer.
 
         Returns:
             The data bytes of the awaited answer, the exception code the device answered with, or None
@@ -142,16 +158,6 @@ class Conversation:
         Raises:
             GarbledError: the stream cannot be trusted any more, nor what it gave in the same breath.
         """
-        question = self._question
-        if (
-            question is not None
-            and not self._buffer
-            and len(data) == question.answer_bytes
-            and data.startswith(self._start)
-        ):
-            self._question = None
-            self.answers += 1
-            return data[HEADER_BYTES + 2 :]
         outcome: bytes | int | None = None
         frame, self._buffer = take_frame(self._buffer + data)
         while frame is not None:
@@ -166,7 +172,7 @@ class Conversation:
             self._question = None
             self.answers += 1
             if len(frame.adu) == question.answer_bytes and frame.adu.startswith(self._start):
-                return frame.adu[HEADER_BYTES + 2 :]
+                return frame.adu[DATA_AT:]
             return exception_code(frame.adu, question.block)
         if frame.transaction not in self._given_up:
             raise GarbledError(f"transaction {frame.transaction} was not asked for")

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from drivers.kit.pace import SLOTS_PER_PERIOD, next_due
@@ -19,33 +19,31 @@ class Bell:
     """One timer per instant."""
 
     def __init__(self) -> None:
-        self._waiting: dict[float, _Instant] = {}
+        self._waiting: dict[float, dict[object, Callable[[], None]]] = {}
+        self._timers: dict[float, asyncio.TimerHandle] = {}
 
     def call_at(self, at_s: float, key: object, call: Callable[[], None]) -> None:
         """Call when the running loop's clock shows this; ``call`` must not raise."""
-        instant = self._waiting.get(at_s)
-        if instant is None:
-            timer = asyncio.get_running_loop().call_at(at_s, self._ring, at_s)
-            instant = self._waiting[at_s] = _Instant(timer, {})
-        instant.calls[key] = call
+        calls = self._waiting.get(at_s)
+        if calls is None:
+            self._timers[at_s] = asyncio.get_running_loop().call_at(at_s, self._ring, at_s)
+            self._waiting[at_s] = {key: call}
+        else:
+            calls[key] = call
 
     def take_back(self, at_s: float, key: object) -> None:
         """Do not call any more, if it has not been."""
-        instant = self._waiting.get(at_s)
-        if instant is not None:
-            instant.calls.pop(key, None)
-            if not instant.calls:
-                instant.timer.cancel()
+        calls = self._waiting.get(at_s)
+        if calls is not None:
+            calls.pop(key, None)
+            if not calls:
+                self._timers.pop(at_s).cancel()
                 del self._waiting[at_s]
 
     def _ring(self, at_s: float) -> None:
-        for call in self._waiting.pop(at_s).calls.values():
+        del self._timers[at_s]
+        for call in self._waiting.pop(at_s).values():
             call()
-
-
-class _Instant(NamedTuple):
-    timer: asyncio.TimerHandle
-    calls: dict[object, Callable[[], None]]
 
 
 class Beat:

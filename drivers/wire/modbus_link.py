@@ -129,8 +129,17 @@ class Link(Wired):
         self._late_s = 0.0
         self.talk = self._tcp = mbap.Conversation()
 
-    def data_received(self, data: bytes) -> None:
+    def buffer_updated(self, nbytes: int) -> None:
         """Called by the loop."""
+        outcome = self._tcp.take_plain(_RECEIVED, nbytes)
+        answer = self._answer
+        if outcome is None:
+            self.data_received(bytes(_RECEIVED_VIEW[:nbytes]))
+        elif answer is not None and not answer.done():
+            answer.set_result(outcome)
+
+    def data_received(self, data: bytes) -> None:
+        """See ``Wired``."""
         try:
             outcome = self._tcp.feed(data)
         except GarbledError as error:
@@ -191,15 +200,15 @@ class Link(Wired):
             raise SourceError(Cause.COMM, self.lost)
         assert isinstance(question, mbap.Question)
         self.send(self._tcp.ask(question))
-        self._wait(question.block, timeout_s, answer, by_s)
+        self._wait(question.block.unit_id, timeout_s, answer, by_s)
 
-    def _wait(self, block: Block, timeout_s: float, answer: Answer, by_s: float) -> None:
+    def _wait(self, unit_id: int, timeout_s: float, answer: Answer, by_s: float) -> None:
         self._answer = answer
         self._asked_s = now_s = self._loop.time()
         late_s = now_s + timeout_s
         if late_s > by_s:
             late_s = max(by_s, now_s + min(SHORTEST_WAIT_S, timeout_s))
-        self._unit_id = block.unit_id
+        self._unit_id = unit_id
         self._late_s = math.ceil(late_s * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
         self._bell.call_at(self._late_s, self, self._give_up)
 
@@ -249,6 +258,10 @@ class RtuLink(Link):
 
     def _now_ns(self) -> int:
         return round(self._loop.time() * 1e9)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Called by the loop."""
+        Wired.buffer_updated(self, nbytes)
 
     def data_received(self, data: bytes) -> None:
         """See ``Wired``."""
@@ -327,7 +340,7 @@ class RtuLink(Link):
         else:
             self.send(self.talk.ask(question, now_ns))
             on_line_s = (rtu.REQUEST_BYTES + question.answer_bytes) * self._byte_s
-            self._wait(question.block, timeout_s + on_line_s, answer, by_s + on_line_s)
+            self._wait(question.block.unit_id, timeout_s + on_line_s, answer, by_s + on_line_s)
 
     def _say_later(self, question: rtu.Question, timeout_s: float, answer: Answer, by_s: float) -> None:
         try:
