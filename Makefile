@@ -5,7 +5,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.ready-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: setup demo test test-313 check bench kit lock
+TOOLS = $(VENV)/.tools-$(shell cksum < .ci/setup | cut -d' ' -f1)
+
+.PHONY: setup tools demo test test-313 check bench fuzz kit lock
 
 setup: $(STAMP)
 
@@ -13,18 +15,29 @@ $(STAMP): pyproject.toml requirements.lock .ci/setup
 	@sh .ci/setup "$(PYTHON)" "$(VENV)"
 	@touch $@
 
+# Debian packages that tests and scenarios need beyond the demo.
+tools: $(TOOLS)
+
+$(TOOLS): $(STAMP)
+	@sh .ci/setup "$(PYTHON)" "$(VENV)" tools
+	@touch $@
+
 demo: setup
 	$(BIN)/plantgate demo
 
-test: setup
+test: tools
 	$(BIN)/python -m pytest $(TESTS)
 
 # The same tests on Python 3.13, in a Debian 13 chroot where the machine has no python3.13 (needs root then).
 test-313:
 	@sh .ci/test-313
 
-bench: setup
+bench: tools
 	$(BIN)/plantgate bench run speed
+
+# Searches for new attacks on the judges of what devices send (x86-64 and Python 3.11; the fuzzer goes to .cache).
+fuzz: setup
+	@sh .ci/fuzz "$(BIN)/python"
 
 check: setup
 	$(BIN)/ruff format --check .
