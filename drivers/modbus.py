@@ -240,6 +240,7 @@ class _Group:
         questions: what is asked for, in this order.
         decoder: what turns their data into columns.
         is_plain: the decoder's many scans may come out of one call.
+        is_judged: points of it need a judge.
         parts: the data of the blocks read so far.
         failed: which of them were not, and why.
         is_read: something of its last scan was.
@@ -285,6 +286,7 @@ class _Group:
         self.questions = [make(block, encode_request(block, is_rtu=is_rtu)) for block in blocks]
         self.decoder: Decoder = _compiled(_Layout.of(self._points, self._options.unit_id, blocks))
         self.is_plain = self.decoder.is_plain
+        self.is_judged = self._judge is not None
 
     def begin(self) -> None:
         """Start over."""
@@ -390,15 +392,17 @@ class ModbusSource:
     in the time left over after each scan, which silent units share.
 
     Attributes:
+        device: what is read.
+        post: takes the scans.
         groups: its scan groups, the most important first.
         agenda: which of them are to be read.
         timeout_s: how long an answer may take.
     """
 
     def __init__(self, device: Device, options: Options, post: Post) -> None:
-        self._device = device
+        self.device = device
         self._options = options
-        self._post = post
+        self.post = post
         self.timeout_s = options.timeout_s
         self.groups = [
             _Group(device.points, options, period_ns(group.period_s), group.rows)
@@ -443,14 +447,14 @@ class ModbusSource:
         Raises:
             SourceError: the device could not be reached at all.
         """
-        everything = _Group(self._device.points, self._options, 0, range(len(self._device.points)))
+        everything = _Group(self.device.points, self._options, 0, range(len(self.device.points)))
         link = await self._open()
         try:
             while not await self._step(everything, link, math.inf, None):
                 pass
         finally:
             await link.close()
-        return everything.scan(self._device)
+        return everything.scan(self.device)
 
     async def run(self) -> None:
         """Read for ever and post scans; ends by cancellation only."""
@@ -458,8 +462,8 @@ class ModbusSource:
         dialling: asyncio.Task[Link] | None = None
         trouble: _Trouble | None = None
         periods = [group.period_ns for group in self.groups]
-        self.agenda = agenda = Agenda(periods, self._device.slot, time.monotonic_ns())
-        ours = beat(min(periods), self._device.slot)
+        self.agenda = agenda = Agenda(periods, self.device.slot, time.monotonic_ns())
+        ours = beat(min(periods), self.device.slot)
         try:
             while True:
                 if link is not None:
@@ -473,7 +477,7 @@ class ModbusSource:
                     else:
                         await self._idle(link)
                     continue
-                dialling = dialling or asyncio.create_task(self._dial(), name=f"dial {self._device.name}")
+                dialling = dialling or asyncio.create_task(self._dial(), name=f"dial {self.device.name}")
                 await asyncio.wait({dialling}, timeout=agenda.at_s - time.monotonic())
                 if dialling.done():
                     link, dialling = dialling.result(), None
@@ -560,7 +564,7 @@ class ModbusSource:
         """Say of every point that is due that it could not be read."""
         self._standing.counters["misses"] += 1
         while (number := self.agenda.turn()) is not None:
-            self._post(self.groups[number].missed(self._device))
+            self.post(self.groups[number].missed(self.device))
             self.groups[number].begin()
             self.agenda.close(number)
 
@@ -573,12 +577,12 @@ class ModbusSource:
     def _finish(self, number: int, link: Link) -> None:
         """Post a scan whose every block was asked for."""
         group = self.groups[number]
-        scan = group.scan(self._device)
+        scan = group.scan(self.device)
         self._standing.counters["answers"] -= len(group.failed)
         is_read = len(group.failed) < len(group.parts)
         self.read_well(number, link)
         group.is_read = is_read
-        self._post(scan)
+        self.post(scan)
 
     def read_well(self, number: int, link: Link) -> None:
         """Every block of a group was read."""
@@ -592,18 +596,6 @@ class ModbusSource:
         if group.failed:
             group.failed = []
         self.agenda.close(number)
-
-    def tell(
-        self,
-        group: _Group,
-        raw: bytes,
-        values: ValueArray,
-        quality: QualityArray,
-        taken_ns: int,
-        mono_ns: int,
-    ) -> None:
-        """Post a scan whose every block was read."""
-        self._post(group.scan_of(self._device, raw, values, quality, taken_ns, mono_ns))
 
     def struck(self, now_ns: int) -> None:
         """A point of the grid has come."""
@@ -802,12 +794,34 @@ class _Press:
             many = None
             if len(items) > 1 and items[0][1].is_plain:
                 many = decoder.decode_many([raw for _, _, raw in items])
+            if many is not None and not any(item[1].is_judged for item in items):
+                _post_all(items, *many, decoder.points, taken_ns, mono_ns)
+                continue
             for row, (rounds, group, raw) in enumerate(items):
                 try:
                     values, quality = decoder.decode(raw) if many is None else (many[0][row], many[1])
-                    rounds.source.tell(group, raw, values, quality, taken_ns, mono_ns)
+                    source = rounds.source
+                    source.post(group.scan_of(source.device, raw, values, quality, taken_ns, mono_ns))
                 except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
                     rounds.fail(error)
+
+
+def _post_all(
+    items: list[tuple[_Rounds, _Group, bytes]],
+    columns: ValueArray,
+    quality: QualityArray,
+    points: IndexArray,
+    taken_ns: int,
+    mono_ns: int,
+) -> None:
+    """Scans with nothing to judge, a row of ``columns`` each."""
+    for (rounds, _, raw), values in zip(items, columns, strict=True):
+        try:
+            rounds.post(
+                Scan(rounds.name, rounds.config_rev, points, values, quality, taken_ns, mono_ns, None, raw)
+            )
+        except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
+            rounds.fail(error)
 
 
 _PRESSES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Press]] = WeakKeyDictionary()
@@ -821,12 +835,15 @@ class _Rounds:
 
     Attributes:
         source: whose they are.
+        post, name, config_rev: of the source, at hand.
     """
 
     def __init__(self, source: ModbusSource, link: Link, ours: Beat) -> None:
         self.source = source
         self._link = link
         self._beat = ours
+        self.post = source.post
+        self.name, self.config_rev = source.device.name, source.device.config_rev
         self._groups = source.groups
         self._agenda = source.agenda
         self._timeout_s = source.timeout_s

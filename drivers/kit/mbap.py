@@ -90,15 +90,17 @@ class Question:
 
     Attributes:
         block: what is asked for.
+        unit_id: whom.
         request_rest: the request's bytes behind the transaction identifier.
         answer_start: the right answer's bytes behind the transaction identifier, up to its data.
         answer_bytes: length of the right answer.
     """
 
-    __slots__ = ("answer_bytes", "answer_start", "block", "request_rest")
+    __slots__ = ("answer_bytes", "answer_start", "block", "request_rest", "unit_id")
 
     def __init__(self, block: Block, request_rest: bytes) -> None:
         self.block = block
+        self.unit_id = block.unit_id
         self.request_rest = request_rest
         self.answer_start = answer_start(block)
         self.answer_bytes = 2 + len(self.answer_start) + block.byte_count

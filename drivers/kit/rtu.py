@@ -90,15 +90,17 @@ class Question:
 
     Attributes:
         block: what is asked for.
+        unit_id: whom.
         request: the whole request.
         answer_start: the right answer's bytes up to its data.
         answer_bytes: length of the right answer.
     """
 
-    __slots__ = ("answer_bytes", "answer_start", "block", "request")
+    __slots__ = ("answer_bytes", "answer_start", "block", "request", "unit_id")
 
     def __init__(self, block: Block, request: bytes) -> None:
         self.block = block
+        self.unit_id = block.unit_id
         self.request = request
         self.answer_start = bytes((block.unit_id, block.function_code, block.byte_count))
         self.answer_bytes = HEAD_BYTES + block.byte_count + CRC_BYTES

@@ -123,6 +123,8 @@ class Link(Wired):
         super().__init__()
         self._load = load
         self._bell = bell()
+        self._now_s = self._loop.time
+        self._on_late = self._give_up
         self._answer: Answer | None = None
         self._unit_id = 0
         self._asked_s = 0.0
@@ -200,22 +202,22 @@ class Link(Wired):
             raise SourceError(Cause.COMM, self.lost)
         assert isinstance(question, mbap.Question)
         self.send(self._tcp.ask(question))
-        self._wait(question.block.unit_id, timeout_s, answer, by_s)
+        self._wait(question.unit_id, timeout_s, answer, by_s)
 
     def _wait(self, unit_id: int, timeout_s: float, answer: Answer, by_s: float) -> None:
         self._answer = answer
-        self._asked_s = now_s = self._loop.time()
+        self._asked_s = now_s = self._now_s()
         late_s = now_s + timeout_s
         if late_s > by_s:
             late_s = max(by_s, now_s + min(SHORTEST_WAIT_S, timeout_s))
         self._unit_id = unit_id
         self._late_s = math.ceil(late_s * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
-        self._bell.call_at(self._late_s, self, self._give_up)
+        self._bell.call_at(self._late_s, self, self._on_late)
 
     def release(self) -> None:
         """Nobody waits for an answer any more."""
         if self._answer is not None:
-            self._load.busy_s += self._loop.time() - self._asked_s
+            self._load.busy_s += self._now_s() - self._asked_s
             self._bell.take_back(self._late_s, self)
             self._answer = None
 
@@ -340,7 +342,7 @@ class RtuLink(Link):
         else:
             self.send(self.talk.ask(question, now_ns))
             on_line_s = (rtu.REQUEST_BYTES + question.answer_bytes) * self._byte_s
-            self._wait(question.block.unit_id, timeout_s + on_line_s, answer, by_s + on_line_s)
+            self._wait(question.unit_id, timeout_s + on_line_s, answer, by_s + on_line_s)
 
     def _say_later(self, question: rtu.Question, timeout_s: float, answer: Answer, by_s: float) -> None:
         try:
