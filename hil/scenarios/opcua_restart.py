@@ -31,9 +31,10 @@ from drivers.kit.scan import Scan
 from gateway.config import load
 from gateway.receive.store import arrivals
 from hil.answered import utc_ns
+from hil.configuration import Row, Table
 from hil.opcua_plc import APPLICATION_URI, NAMESPACE_URI
 from hil.opcua_process import OpcuaProcess, Sent, item_name
-from hil.pki import opcua_application
+from hil.pki import Credentials, opcua_application
 from hil.readings import MS_NS, readings_of_message
 from hil.recorded import recorded_scans
 from hil.scenarios import Figures
@@ -124,22 +125,15 @@ async def measure(effort: Effort) -> Figures:
         own = opcua_application(folder, "plc", APPLICATION_URI)
         client = opcua_application(folder, "client", CLIENT_URI)
         plc = OpcuaProcess(folder, own, [client.fingerprint], effort.items, history=True)
-        device = {
-            "name": DEVICE,
-            "driver": "opcua",
-            "url": plc.url,
-            "certificate": client.certificate_der,
-            "private_key": client.key,
-            "trusted": own.certificate_der,
-        }
-        rows = [_row(item) for item in range(effort.items)]
-        plan = SitePlan(recipients=(RECIPIENT,), devices=[device], rows=rows)
+        rows = [row_of(item) for item in range(effort.items)]
+        table = device_table(plc.url, client, own)
+        plan = SitePlan(recipients=(RECIPIENT,), devices=[table], rows=rows)
         try:
             await plc.start()
             async with Site(plan, folder / "site") as site:
                 killed = await _kill_and_restart(plc, effort)
                 await site.finish()
-                told, arrived = _told(site, effort.items), _arrived(site)
+                told, arrived = read_record(site, effort.items), read_arrivals(site)
                 cut_ns = site.cut_ns
         finally:
             plc.close()
@@ -167,12 +161,26 @@ async def _kill_and_restart(plc: OpcuaProcess, effort: Effort) -> list[int]:
     return killed
 
 
-def _row(item: int) -> dict[str, Any]:
+def device_table(url: str, client: Credentials, server: Credentials) -> Table:
+    """The server as ``gateway.toml`` names it, everything else as the driver has it by default."""
+    return {
+        "name": DEVICE,
+        "driver": "opcua",
+        "url": url,
+        "certificate": client.certificate_der,
+        "private_key": client.key,
+        "trusted": server.certificate_der,
+    }
+
+
+def row_of(item: int) -> Row:
+    """An item's row of the point table."""
     name = item_name(item)
     return {"tag": name, "device": DEVICE, "address": f"nsu={NAMESPACE_URI};s={name}"}
 
 
-def _told(site: Site, items: int) -> Told:
+def read_record(site: Site, items: int) -> Told:
+    """What the record of a gateway that has ended says of the items."""
     (device,) = load(site.configuration).devices
     numbers = {item_name(item): item for item in range(items)}
     item_of_row = np.array([numbers[point.name] for point in device.device.points], dtype=np.int64)
@@ -190,7 +198,7 @@ def _source_ns(scan: Scan) -> NDArray[np.int64]:
     return np.zeros(len(scan.points), dtype=np.int64) if scan.source_ns is None else scan.source_ns
 
 
-def _arrived(site: Site) -> Counter[tuple[str, int]]:
+def read_arrivals(site: Site) -> Counter[tuple[str, int]]:
     """How often each (tag, source time in ms) arrived in messages that were not redelivered."""
     found: Counter[tuple[str, int]] = Counter()
     for one in arrivals(site.stores[RECIPIENT]):
@@ -209,7 +217,7 @@ def judge(
 
     Args:
         told: the record.
-        arrived: see ``_arrived``.
+        arrived: see ``read_arrivals``.
         sent: the server's log.
         cut_ns: CLOCK_MONOTONIC after which a value need not be in the record.
         items: how many there are.
