@@ -22,6 +22,7 @@ from hil.modbus_plc import COUNTER_REGISTERS, Unit
 
 REGISTERS_PER_VALUE: Final = 2
 COUNTER_MASK: Final = 0xFFFF
+ANSWERS: Final = 65_536
 
 
 def registers(values: int) -> int:
@@ -42,7 +43,7 @@ def speak(unit_id: int) -> Callable[[Unit], None]:
 
 def spoken(unit_id: int, counter: int, values: int) -> NDArray[np.float64]:
     """float64[values]: what the unit's answer with this counter says."""
-    return (np.arange(values) * 65_536 + (unit_id << 24) + (counter & COUNTER_MASK)).astype(np.float64)
+    return (np.arange(values) * ANSWERS + (unit_id << 24) + (counter & COUNTER_MASK)).astype(np.float64)
 
 
 def rows_of_unit(device: str, unit_id: int, values: int) -> list[Row]:
@@ -87,13 +88,15 @@ class UnitScans:
         return np.asarray((self.taken_ns >= from_ns) & (self.taken_ns < to_ns))
 
     def foreign(self) -> NDArray[np.bool_]:
-        """bool[k]: a good value says another unit, another place, or another answer than its scan's counter."""
-        expected = np.array(
-            [spoken(self.unit_id, c, self.values.shape[1] - 1) for c in self.counters.tolist()]
-        )
-        expected = expected.reshape(len(self.counters), -1)
-        wrong = is_good(self.quality[:, 1:]) & (self.values[:, 1:] != expected)
-        return np.asarray(wrong.any(axis=1))
+        """bool[k]: a good value says another unit or another place, or another answer than its scan's counter.
+
+        Where the counter itself is bad, nothing is said of the answer.
+        """
+        counters = self.counters[:, None]
+        own = spoken(self.unit_id, 0, self.values.shape[1] - 1)[None, :] + (counters & COUNTER_MASK)
+        values = np.where(is_good(self.quality[:, 1:]), self.values[:, 1:], own)
+        unknown = np.floor(values / ANSWERS) != np.floor(own / ANSWERS)
+        return np.asarray(np.where(counters < 0, unknown, values != own).any(axis=1))
 
 
 def unit_scans(

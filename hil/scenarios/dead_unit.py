@@ -2,7 +2,8 @@
 
 The real gateway reads ten units through one TCP converter. One of them stops answering, as a unit that is switched
 off, and comes back, again and again: once for long, so that the pauses between two questions to it have grown, then
-at random times. Everything is judged from the gateway's durable record against the log of the simulated units:
+at random times, at some of them for a moment only before it falls again. Everything is judged from the gateway's
+durable record against the log of the simulated units:
 
 - rate: good scans of each of the nine while the one is dead, its fall included, per second, by those before it.
 - back: from the moment the unit would answer to its first good value, in scan periods.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.kit.quality import Cause, bad
 from gateway.config import load
@@ -35,11 +37,15 @@ from hil.speaking import UnitScans, registers, rows_of_unit, speak, unit_scans
 UNITS: Final = range(1, 11)
 DEAD: Final = 4
 VALUES: Final = 10
+MAX_REGISTERS: Final = 12
+"""Largest request: a unit takes two, of which one may be answered and the other not."""
 PERIOD_S: Final = 1.0
 DEVICE: Final = "line"
 SETTLE_S: Final = 3.0
-FALL_S: Final = (2.0, 9.0)
+FALL_S: Final = (3.0, 9.0)
 """How long the later falls last, shortest and longest."""
+FLICKER_S: Final = (0.05, 1.5)
+"""At every second of the later falls the unit is back for so long in between, so that it may answer once only."""
 BETWEEN_S: Final = 4.0
 """Between two falls: more than the two periods in which a return must be seen."""
 ROAD_NS: Final = 1_500_000_000
@@ -69,6 +75,8 @@ class Span(NamedTuple):
 
     from_ns: int
     to_ns: int
+    stays: bool = True
+    """Afterwards the unit is back for good."""
 
     @property
     def seconds(self) -> float:
@@ -97,7 +105,14 @@ async def measure(effort: Effort) -> Figures:
     dice, log = random.Random(SEED), AnswerLog()
     units = {n: Unit(f"unit{n}", registers(VALUES), refresh=speak(n)) for n in UNITS}
     async with ModbusPlc(units, log) as plc:
-        table = {"name": DEVICE, "driver": "modbus", "host": plc.host, "port": plc.port, "period_s": PERIOD_S}
+        table = {
+            "name": DEVICE,
+            "driver": "modbus",
+            "host": plc.host,
+            "port": plc.port,
+            "period_s": PERIOD_S,
+            "max_registers": MAX_REGISTERS,
+        }
         rows = [row for n in UNITS for row in rows_of_unit(DEVICE, n, VALUES)]
         async with Site(SitePlan(recipients=(), devices=[table], rows=rows)) as site:
             await asyncio.sleep(SETTLE_S)
@@ -105,9 +120,10 @@ async def measure(effort: Effort) -> Figures:
             falls = []
             for n in range(effort.falls):
                 await asyncio.sleep(dice.uniform(0, PERIOD_S))
-                plc.dead_units.add(DEAD)
-                falls.append(await _while(dice.uniform(*FALL_S) if n else effort.dead_s))
-                plc.dead_units.discard(DEAD)
+                if n % 2:
+                    falls.append((await _fall(plc, dice.uniform(*FALL_S)))._replace(stays=False))
+                    await asyncio.sleep(dice.uniform(*FLICKER_S))
+                falls.append(await _fall(plc, dice.uniform(*FALL_S) if n else effort.dead_s))
                 await asyncio.sleep(BETWEEN_S)
             await site.finish()
             names = [point.name for point in load(site.configuration).devices[0].device.points]
@@ -120,6 +136,13 @@ async def _while(seconds: float) -> Span:
     from_ns = time.time_ns()
     await asyncio.sleep(seconds)
     return Span(from_ns, time.time_ns())
+
+
+async def _fall(plc: ModbusPlc, seconds: float) -> Span:
+    plc.dead_units.add(DEAD)
+    fall = await _while(seconds)
+    plc.dead_units.discard(DEAD)
+    return fall
 
 
 # -- judging ------------------------------------------------------------------------------------------
@@ -143,10 +166,10 @@ def judge(
     if min(rates.values()) <= 0:
         raise ProgramError("nothing was read while all units were alive")
     kept = [_rate(told[n], falls[0]) / rates[n] for n in alive]
-    back = [round(_back_s(told[DEAD], fall) / PERIOD_S, 2) for fall in falls]
+    back = [round(_back_s(told[DEAD], fall) / PERIOD_S, 2) for fall in falls if fall.stays]
     lost = {n: _lost(told[n], answers, cut_ns, falls) for n in UNITS}
     foreign = sum(int(told[n].foreign().sum()) for n in UNITS)
-    false = sum(int((told[DEAD].good & told[DEAD].between(*_within(fall))).sum()) for fall in falls)
+    false = sum(int((told[DEAD].good & _silent(told[DEAD], fall)).sum()) for fall in falls)
     problems = [f"{n} answers of unit {unit} are not in the record" for unit, n in lost.items() if n]
     if foreign:
         problems.append(f"{foreign} scans with a value of another unit, place or answer")
@@ -177,11 +200,12 @@ def judge(
 
 def _rate(told: UnitScans, span: Span) -> float:
     """Good scans a second."""
-    return float((told.good & told.between(*span)).sum() / span.seconds)
+    return float((told.good & told.between(span.from_ns, span.to_ns)).sum() / span.seconds)
 
 
-def _within(fall: Span) -> Span:
-    return Span(fall.from_ns + ROAD_NS, fall.to_ns)
+def _silent(told: UnitScans, fall: Span) -> NDArray[np.bool_]:
+    """Which scans come from a time in which the unit answered nothing."""
+    return told.between(fall.from_ns + ROAD_NS, fall.to_ns)
 
 
 def _back_s(told: UnitScans, fall: Span) -> float:
@@ -207,7 +231,7 @@ def _lost(told: UnitScans, answers: Answers, cut_ns: int, falls: list[Span]) -> 
 
 def _unnamed(told: UnitScans, fall: Span) -> str:
     """Why the record does not say plainly that the unit was dead, "" if it does."""
-    seen = told.quality[told.between(*_within(fall))]
+    seen = told.quality[_silent(told, fall)]
     if not len(seen):
         return "no scan says anything of the dead unit"
     if (seen != bad(Cause.COMM)).any():

@@ -61,3 +61,9 @@ def test_what_is_bad_claims_nothing():
     assert units[5].counters.tolist() == [-1]
     assert units[5].good.tolist() == [False]
     assert units[5].foreign().tolist() == [False]
+
+
+@pytest.mark.parametrize(("unit", "is_foreign"), [(5, False), (4, True)])
+def test_without_its_counter_a_value_still_says_its_unit(unit, is_foreign):
+    units = told([np.nan, *spoken(unit, 7, VALUES)], [bad(Cause.COMM), *[GOOD] * VALUES])
+    assert units[5].foreign().tolist() == [is_foreign]
