@@ -58,6 +58,10 @@ LEAST_LATE: Final = 2
 """Fewer late answers than this show nothing."""
 LEAST_GOOD: Final = 2
 """A living unit with fewer good scans was not read."""
+MIN_SHARE_LIVING: Final = 0.9
+"""Of the scans of a line on which late answers meet others, these are whole for each living unit."""
+MIN_SHARE_GARBLED: Final = 0.5
+"""Likewise for the unit of which every fifth answer is destroyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,17 @@ WRONG: Final = ("foreign", "invented", "stale", "twice")
 
 
 async def run(*, long: bool) -> Figures:
-    """Play and judge."""
-    return await measure(LONG if long else FULL)
+    """Play, and judge how often the units were read, too."""
+    figures = await measure(LONG if long else FULL)
+    problems = figures["problems"]
+    for name, line in figures["lines"].items():
+        for of, least in (("living", MIN_SHARE_LIVING), ("garbled_unit", MIN_SHARE_GARBLED)):
+            share = line[f"read_share_{of}"]
+            if share < least:
+                problems.append(
+                    f"{name}: {of} was read in {share} of the scans, at least {least:g} is expected"
+                )
+    return {**figures, "verdict": "fail" if problems else "pass"}
 
 
 async def measure(effort: Effort) -> Figures:
