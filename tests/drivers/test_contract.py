@@ -94,6 +94,8 @@ def test_the_suite_turns_red_for_a_broken_driver(
             try:
                 with pytest.raises(AssertionError, match=seen):
                     await promise(subject)
+                await subject.line.mend()
+                await contract.nan_is_never_good(subject)  # a promise that each of them keeps
             finally:
                 for _, writer in leaked:
                     writer.transport.abort()
