@@ -154,7 +154,10 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 __all__ = ["Options", "check_point", "connect"]  # what kit.contract wants of a driver
 
 log = logging.getLogger(__name__)
-logging.getLogger("asyncua").setLevel(logging.WARNING)  # its debug lines would show passwords
+# Whatever asyncua meets reaches us as an exception and is said once; its own lines would be said at every attempt, and
+# its debug lines would show passwords. Its server, which only the bench runs, speaks for itself.
+logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+logging.getLogger("asyncua.server").setLevel(logging.WARNING)
 
 
 def connect(device: Device, options: Options, post: Post) -> OpcUaSource:

@@ -122,9 +122,8 @@ class Backfill:
                 elif not answer.more and len(answer.values.handles) >= VALUES:
                     cut[row] = b""
                     last_ns = min(last_ns, int(answer.values.source_ns[-1]))
-        if (
-            cut and last_ns > page.from_ns
-        ):  # a server that stops at our number and does not say that there is more
+        # a server may stop at our number without saying that there is more
+        if cut and last_ns > page.from_ns:
             self.pages.insert(0, Page(cut, last_ns))
         if more:
             self.pages.insert(0, Page(more, page.from_ns))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from drivers.kit import ua_address
 from drivers.kit.options import refuse, within
@@ -29,6 +29,10 @@ TYPES: Final = frozenset(
     )
 )
 """What a point may be called; the server itself says how its bytes are read, so any number may be any of them."""
+_URL: Final = re.compile(
+    r"opc\.tcp://(?P<user>[^/@\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^/:@?#\s\[\]]+)(?::(?P<port>\d{1,5}))?(?P<path>(?:/\S*)?)"
+)
+_LAST_PORT: Final = 65_535
 _MODBUS_ONLY: Final = (
     *("bit", "length", "fault_values", "status_point", "status_bits"),
     *("heartbeat_point", "heartbeat_s", "decimals_point"),
@@ -120,9 +124,9 @@ class Options:
     @property
     def endpoint(self) -> str:
         """The address with its port."""
-        parts = urlsplit(self.url)
-        port = "" if parts.port else f":{DEFAULT_PORT}"
-        return parts._replace(netloc=parts.netloc + port).geturl()
+        match = _URL.fullmatch(self.url)
+        assert match is not None, "checked when it was made"
+        return f"opc.tcp://{match['host']}:{match['port'] or DEFAULT_PORT}{match['path']}"
 
     @property
     def own_files(self) -> tuple[Path, Path]:
@@ -141,12 +145,11 @@ class Options:
 
 
 def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        right = False
-    if not right:
+    match = _URL.fullmatch(url)
+    if match is not None and match["user"]:
+        zh, en = "网址中不能写用户名和密码。", "An address holds no user name and password."
+        refuse("url", zh, en, "到 username 和 password_file 中", "them as username and password_file")
+    if match is None or not 1 <= int(match["port"] or DEFAULT_PORT) <= _LAST_PORT:
         refuse(
             "url",
             f"“{url}”不是 OPC UA 服务器地址。",
@@ -154,9 +157,6 @@ def _check_url(url: str) -> None:
             f" opc.tcp://主机:{DEFAULT_PORT}",
             f"opc.tcp://host:{DEFAULT_PORT}",
         )
-    if "@" in parts.netloc:
-        zh, en = "网址中不能写用户名和密码。", "An address holds no user name and password."
-        refuse("url", zh, en, "到 username 和 password_file 中", "them as username and password_file")
 
 
 def _one_of(key: str, value: str, known: Sequence[str]) -> None:
