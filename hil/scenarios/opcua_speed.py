@@ -57,7 +57,7 @@ class Effort:
 
 FULL: Final = Effort()
 LONG: Final = Effort(window_s=60.0, turns=3)
-SHORT: Final = Effort(items=20, window_s=3.0, warm_up_s=2.0)
+SHORT: Final = Effort(items=20, window_s=2.5, warm_up_s=1.5)
 
 
 @dataclass(frozen=True, slots=True)

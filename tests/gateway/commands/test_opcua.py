@@ -145,7 +145,7 @@ def test_a_person_compares_and_types_its_beginning(bench, gds, kind):
     assert len(names(gds / "trusted")) == 1
 
 
-@pytest.mark.parametrize("answer", ["", "y", "yes", "是", "00000000", "deadbeef"])
+@pytest.mark.parametrize("answer", ["", "是", "deadbeef"])
 def test_no_other_answer_of_a_person_trusts(bench, gds, answer):
     ended = bench.run(gds, "opcua", "trust", "gds", typed=answer)
     assert ended.returncode == Exit.REFUSED
