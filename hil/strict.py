@@ -162,6 +162,7 @@ READERS: Final[dict[str, Callable[[], Reader]]] = {"tcp": TcpReader, "rtu_over_t
 
 def is_jpeg(data: bytes) -> bool:
     """Whether these bytes are one JPEG from its first marker to its last, with a frame and a scan."""
+    data = data.rstrip(b"\0\r\n")  # some cameras fill up their last block
     if data[:2] != b"\xff\xd8" or data[-2:] != b"\xff\xd9":
         return False
     at, frame = 2, False

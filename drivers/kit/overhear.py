@@ -30,6 +30,8 @@ SHORT_WRITES: Final = frozenset({5, 6})
 LONG_WRITES: Final = frozenset({15, 16})
 """What a foreign master may write; it is skipped over, request and answer."""
 LONG_WRITE_HEAD_BYTES: Final = 7
+MAX_DATA_BYTES: Final = 250
+"""Data of the longest answer (V1.1b3 sections 6.1 and 6.3)."""
 MAX_BUFFER_BYTES: Final = 1024
 MAX_MEMO: Final = 256
 """So many different questions are remembered with what they hold for us."""
@@ -126,10 +128,12 @@ class Overhearing:
     def _answer_length(self, question: Heard) -> int:
         """Of the answer or refusal that the buffer may start with; 0 if it does not."""
         head = self._buffer[:HEAD_BYTES]
-        right = bytes((question.unit_id, question.function_code, question.byte_count))
         refusal = bytes((question.unit_id, question.function_code | EXCEPTION_BIT))
-        if head == right[: len(head)]:
-            return HEAD_BYTES + question.byte_count + CRC_BYTES
+        # A master may ask for more than an answer can hold; that is refused, or nobody answers.
+        if question.byte_count <= MAX_DATA_BYTES:
+            right = bytes((question.unit_id, question.function_code, question.byte_count))
+            if head == right[: len(head)]:
+                return HEAD_BYTES + question.byte_count + CRC_BYTES
         if head[:2] == refusal[: len(head)]:
             return EXCEPTION_BYTES
         return 0
