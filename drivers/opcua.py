@@ -54,13 +54,13 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography import x509
 
-from drivers.kit import news, pace, ua_address
+from drivers.kit import news, pace, status_code, ua_address
 from drivers.kit.backfill import NODES, PAUSE_S, VALUES, Backfill, Page, offers_none
 from drivers.kit.certificates import DistrustError, Facts, application_uri, certificate, in_date, trusted
 from drivers.kit.contract import Post, SourceState
 from drivers.kit.data_value import DataValues
 from drivers.kit.errors import SourceError, WriteRefusedError
-from drivers.kit.quality import Cause
+from drivers.kit.quality import Cause, bad
 from drivers.kit.scan import Device, Scan, missed
 from drivers.kit.ua_answer import FaultError, Published, history_answer, publish_answer, read_answer
 from drivers.kit.ua_columns import Columns, Taken, Watch, unknown
@@ -796,14 +796,15 @@ class _Standing:
     """A session that stands.
 
     Attributes:
-        nodes: row -> node, of points the server knows the namespace of.
         subscription_id: 0 where it is polled.
         silence_s: so long without a word means that it stands no more.
         heard_at: monotonic seconds of the last word.
         clock_silence_s: the same for the server's clock, once it was seen to move; 0 where it is not subscribed.
         clock_at, clock_seen: when it was told last, and how often.
         renew_at: monotonic seconds at which the channel's keys must be renewed.
+        nodes: row -> node, of points the server knows the namespace of.
         refused: row -> what the server says of it.
+        named: periods whose refused nodes are known, where it is polled.
         retry_at: monotonic seconds at which refused nodes are tried again.
         told: everything was told once.
         backfill: what is still to be read from the server's history.
@@ -812,7 +813,6 @@ class _Standing:
 
     client: _Client
     about: _About
-    nodes: dict[int, ua.NodeId]
     renew_at: float
     retry_at: float
     subscription_id: int = 0
@@ -822,11 +822,19 @@ class _Standing:
     clock_at: float = 0.0
     clock_seen: int = 0
     sequence: int = 0
+    nodes: dict[int, ua.NodeId] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
+    named: set[int] = field(default_factory=set)
     without_deadband: set[int] = field(default_factory=set)
     told: bool = False
     backfill: Backfill | None = None
     asked: tuple[asyncio.Future[Buffer], Page] | None = None
+
+    def silences(self) -> Iterator[tuple[float, float, str]]:
+        """Since when what is awaited, how long it may take, and what to say then."""
+        yield self.heard_at, self.silence_s, "no sign of life"
+        if self.clock_silence_s and self.clock_seen > 1:
+            yield self.clock_at, self.clock_silence_s, "its clock has not been told"
 
     def awaited(self) -> set[asyncio.Future[Buffer]]:
         """Answers to come besides the publish."""
@@ -915,18 +923,23 @@ class OpcUaSource:
         """What every use of a session needs first."""
         about = await _about(client, self._options.endpoint)
         now = time.monotonic()
-        return _Standing(
+        standing = _Standing(
             client,
             about,
-            self._resolve(about),
             renew_at=now + 0.75 * client.secure_channel_timeout / 1000,
             retry_at=now + REFUSED_RETRY_S,
         )
+        self._resolve(standing)
+        return standing
 
-    def _resolve(self, about: _About) -> dict[int, ua.NodeId]:
-        """Row -> node, of points whose namespace this server knows."""
-        written = ((row, address.on(about.namespaces)) for row, address in enumerate(self._addresses))
-        return {row: ua.NodeId.from_string(text) for row, text in written if text is not None}
+    def _resolve(self, standing: _Standing) -> None:
+        """Which node each point is on this server; what it does not know the namespace of is refused."""
+        for row, address in enumerate(self._addresses):
+            text = address.on(standing.about.namespaces)
+            if text is None:
+                standing.refused[row] = f"namespace {address.uri} unknown"
+            elif row not in standing.nodes:
+                standing.nodes[row] = ua.NodeId.from_string(text)
 
     # --- subscribed -------------------------------------------------------------------------------------
 
@@ -954,9 +967,6 @@ class OpcUaSource:
             )
             standing.clock_silence_s = max(standing.silence_s, 3 * told_s + GRACE_S)
         await self._monitor(standing, sorted(standing.nodes))
-        for row in range(len(self._addresses)):
-            if row not in standing.nodes:
-                standing.refused[row] = f"namespace {self._addresses[row].uri} unknown"
         self._say_refused(standing)
 
     async def _monitor(self, standing: _Standing, rows: list[int]) -> None:
@@ -1042,22 +1052,15 @@ class OpcUaSource:
 
     def _patience_s(self, standing: _Standing) -> float:
         """How long to wait for the next word."""
-        now = time.monotonic()
-        until = standing.heard_at + standing.silence_s
-        if standing.clock_seen > 1:
-            until = min(until, standing.clock_at + standing.clock_silence_s)
+        until = [since + silence_s for since, silence_s, _ in standing.silences()]
         if standing.backfill is not None and standing.asked is None:
-            until = min(until, standing.backfill.next_at)
-        return max(0.0, until - now)
+            until.append(standing.backfill.next_at)
+        return max(0.0, min(until) - time.monotonic())
 
     def _check_silence(self, standing: _Standing) -> None:
         now = time.monotonic()
-        for since, silence_s, what in (
-            (standing.heard_at, standing.silence_s, "no sign of life"),
-            (standing.clock_at, standing.clock_silence_s, "its clock has not been told"),
-        ):
-            counts = what.startswith("no") or standing.clock_seen > 1
-            if counts and now - since >= silence_s:
+        for since, silence_s, what in standing.silences():
+            if now - since >= silence_s:
                 raise SourceError(Cause.COMM, f"{self._options.endpoint}: {what} for {now - since:.1f} s")
 
     def _take(self, standing: _Standing, published: Published) -> None:
@@ -1065,6 +1068,9 @@ class OpcUaSource:
         if published.ended:
             name = _name(published.ended)
             raise SourceError(Cause.COMM, f"{self._options.endpoint}: subscription ended, {name}")
+        if published.subscription_id != standing.subscription_id:
+            what = f"an answer for subscription {published.subscription_id}"
+            raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
         standing.heard_at = time.monotonic()
         if published.data:
             if standing.sequence and published.sequence != standing.sequence + 1 and published.sequence != 1:
@@ -1095,9 +1101,12 @@ class OpcUaSource:
             standing.renew_at = now + 0.75 * client.secure_channel_timeout / 1000
         if standing.refused and now >= standing.retry_at:
             standing.retry_at = now + REFUSED_RETRY_S
-            standing.nodes = self._resolve(await _about(standing.client, self._options.endpoint))
+            again, standing.refused = sorted(standing.refused), {}
+            standing.about = await _about(standing.client, self._options.endpoint)
+            self._resolve(standing)
             if standing.subscription_id:
-                await self._monitor(standing, [row for row in standing.refused if row in standing.nodes])
+                await self._monitor(standing, [row for row in again if row in standing.nodes])
+            standing.named.clear()
             self._name_refused(standing)
 
     # --- polled -----------------------------------------------------------------------------------------
@@ -1122,6 +1131,12 @@ class OpcUaSource:
             found = await self._values(standing, periods[period])
             self._counters["publishes"] += 1
             self._stand()
+            if period not in standing.named:
+                standing.named.add(period)
+                for row, code in zip(periods[period], found.status.tolist(), strict=True):
+                    if row in standing.nodes and status_code.quality_of(code) == bad(Cause.REFUSED):
+                        standing.refused[row] = _name(code)
+                self._name_refused(standing)
             self._say([self._columns.reading(found, _now(), self._watches[period])])
             due[period] = pace.next_due(time.monotonic_ns(), period, self._device.slot, read.get(period))
             read[period] = due[period].at_ns

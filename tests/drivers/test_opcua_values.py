@@ -74,6 +74,7 @@ def test_every_queued_value_between_two_publishes_is_posted_in_order(pki: dict[s
                 assert [value for value, _ in told(catch.scans)] == [0, 1, 2, 3, 4, 5, 6, 7]
                 assert [value for value, _ in told(catch.scans, 1)] == [0, 3, 6]
                 assert one.state().counters["overflows"] == 0
+                assert one.state().counters["gaps"] == 0
 
     asyncio.run(story())
 
@@ -294,7 +295,8 @@ def test_polled_reads_post_every_point_in_its_period_and_find_what_is_frozen(
                 scan = await catch.until(any_good)
                 assert scan.points.tolist() == [0, 1, 2]
                 assert scan.quality.tolist() == [GOOD, GOOD, bad(Cause.REFUSED)]
-                scan = await catch.until(lambda scan: scan.points.tolist() == [3])
+                assert "no (namespace urn:no unknown)" in one.state().warning
+                await catch.until(lambda scan: scan.points.tolist() == [3])
                 frozen = await catch.until(
                     lambda scan: len(scan.points) > 1 and scan.quality[1] == bad(Cause.FROZEN)
                 )
@@ -311,6 +313,70 @@ def test_polled_reads_post_every_point_in_its_period_and_find_what_is_frozen(
                 await wire.mend()
                 await catch.until(any_good)
             assert services[ObjectIds.CreateSubscriptionRequest_Encoding_DefaultBinary] == 0
+
+    asyncio.run(story())
+
+
+def test_a_polled_node_that_does_not_exist_is_named(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 1.0}) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post, (at("gas"), at("nowhere")), mode="poll")
+            async with running(one):
+                scan = await catch.until(any_good)
+                assert scan.quality.tolist() == [GOOD, bad(Cause.REFUSED)]
+                assert "1 of 2 nodes refused: nowhere (BadNodeIdUnknown)" in one.state().detail
+
+    asyncio.run(story())
+
+
+def test_a_server_without_subscriptions_is_told_how_to_be_read(pki: dict[str, Credentials]) -> None:
+    def prepare(server: Server) -> None:
+        async def refuse(*_: object, **__: object) -> Any:
+            raise ua.uaerrors.BadServiceUnsupported
+
+        server.iserver.subscription_service.create_subscription = refuse  # type: ignore[method-assign]
+
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 1.0}, prepare=prepare) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post, (at("gas"),))
+            async with running(one):
+                await catch.until(all_lost)
+                assert 'set mode = "poll"' in one.state().detail
+            async with running(source(pki, far.port, catch.post, (at("gas"),), mode="poll")):
+                await catch.until(any_good)
+
+    asyncio.run(story())
+
+
+def test_a_server_that_sends_without_end_is_cut_off(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        sent = 0
+        endless = (b"ACKF", 2**31 - 1), (b"MSGF", 2**31 - 1)
+
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal sent
+            await reader.read(100)
+            kind, size = endless[sent > 0]
+            writer.write(kind + size.to_bytes(4, "little"))
+            try:
+                while True:
+                    writer.write(bytes(1 << 16))
+                    await writer.drain()
+                    sent += 1 << 16
+            except OSError:
+                pass
+            writer.transport.abort()
+
+        server = await asyncio.start_server(flood, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        for _ in endless:
+            with pytest.raises(SourceError):
+                await source(pki, port, Catch().post, (at("gas"),), timeout_s=10.0).read()
+        assert sent < 40 << 20
+        server.close()
+        await server.wait_closed()
 
     asyncio.run(story())
 
