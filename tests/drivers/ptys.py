@@ -8,6 +8,7 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from drivers.kit.rtu import crc
 
@@ -94,3 +95,7 @@ def line(behave: Callable[[Bus, Asked], None] = right) -> Iterator[Bus]:
         asyncio.get_running_loop().remove_reader(far)
         os.close(far)
         os.close(near)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -1,4 +1,4 @@
-"""The Modbus driver on a serial line, a real pty pair, and over TCP to a converter: slaves that are late, dead, torn."""
+"""The Modbus driver on a serial line (real pty pairs) and through a TCP converter: slaves late, dead, torn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import source_contract as contract
-from ptys import Asked, Bus, framed, line, right
+from ptys import Asked, Bus, framed, line, open_files, right
 from source_contract import Catch, all_lost, any_good, running
 
 from drivers import modbus
@@ -71,10 +71,10 @@ def test_every_table_and_unit_is_read_over_a_serial_line() -> None:
 def test_one_shot_read_opens_the_line_and_leaves_it() -> None:
     async def story() -> None:
         with line() as bus:
-            files = len(list(Path("/proc/self/fd").iterdir()))
+            files = open_files()
             scan = await source(bus.path, registers(3, 5), Catch()).read()
             assert scan.values.tolist() == [3005]
-            assert len(list(Path("/proc/self/fd").iterdir())) == files
+            assert open_files() == files
         with pytest.raises(SourceError) as caught:
             await source("/dev/no-such-line", registers(3, 5), Catch()).read()
         assert caught.value.quality_cause is Cause.COMM
@@ -317,10 +317,10 @@ def test_it_stops_within_a_second_in_any_state() -> None:
         for behave in (right, silent, torn):
             for delay_s in (0.0, 0.02, 0.12, 0.3):
                 with line(behave) as bus:
-                    files = len(list(Path("/proc/self/fd").iterdir()))
+                    files = open_files()
                     async with running(source(bus.path, registers(1, 1), Catch(), timeout_s=2.0)):
                         await asyncio.sleep(delay_s)
-                    assert len(list(Path("/proc/self/fd").iterdir())) == files
+                    assert open_files() == files
         async with running(source("/dev/no-such-line", registers(1, 1), Catch())):
             await asyncio.sleep(0.2)
 

@@ -1,4 +1,4 @@
-"""A tty as a transport, on real pty pairs: bytes both ways, one program at a time, never a byte when it only listens."""
+"""A tty as a transport, on real pty pairs: bytes both ways, one program at a time, none when it only listens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ptys import line
+from ptys import line, open_files
 
 from drivers.kit.errors import WriteRefusedError
 from drivers.wire.serial import Line, open_line
@@ -37,7 +37,7 @@ async def until(condition: object) -> None:
 def test_bytes_go_both_ways_and_closing_leaves_nothing() -> None:
     async def story() -> None:
         with line() as bus:
-            files = len(list(Path("/proc/self/fd").iterdir()))
+            files = open_files()
             taken = Taken()
             transport = open_line(Line(bus.path), taken)
             bus.send(bytes(range(256)))
@@ -50,7 +50,7 @@ def test_bytes_go_both_ways_and_closing_leaves_nothing() -> None:
             transport.abort()
             transport.write(b"late")
             assert transport.is_closing()
-            assert len(list(Path("/proc/self/fd").iterdir())) == files
+            assert open_files() == files
 
     asyncio.run(story())
 
@@ -87,6 +87,17 @@ def test_a_line_that_only_listens_cannot_send_by_us_nor_by_the_kernel() -> None:
     asyncio.run(story())
 
 
+def another_program(path: str) -> str:
+    take = (
+        "import fcntl, os, sys\n"
+        "f = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)\n"
+        "fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", take, path], capture_output=True, text=True, check=False
+    ).stderr
+
+
 def test_a_line_is_one_programs_at_a_time() -> None:
     async def story() -> None:
         with line() as bus:
@@ -95,15 +106,7 @@ def test_a_line_is_one_programs_at_a_time() -> None:
             with pytest.raises(OSError, match="another program") as caught:
                 open_line(Line(bus.path), Taken(), listen_only=True)
             assert caught.value.errno == errno.EBUSY
-            again = (
-                "import fcntl, os, sys\n"
-                "f = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)\n"
-                "fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
-            )
-            done = subprocess.run(
-                [sys.executable, "-c", again, bus.path], capture_output=True, text=True, check=False
-            )
-            assert "BlockingIOError" in done.stderr
+            assert "BlockingIOError" in another_program(bus.path)
             transport.abort()
             await first.lost
             second = Taken()
@@ -122,10 +125,10 @@ def test_what_is_no_serial_line_or_cannot_be_set_so_is_said(tmp_path: Path) -> N
         with pytest.raises(FileNotFoundError):
             open_line(Line(str(tmp_path / "none")), Taken())
         with line() as bus:
-            files = len(list(Path("/proc/self/fd").iterdir()))
+            files = open_files()
             with pytest.raises(OSError, match="9600 baud 8E1"):
                 open_line(Line(bus.path, parity="E"), Taken())
-            assert len(list(Path("/proc/self/fd").iterdir())) == files
+            assert open_files() == files
 
     asyncio.run(story())
 
