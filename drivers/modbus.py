@@ -419,6 +419,7 @@ class ModbusSource:
             self._hosts.append((host.strip("[]"), int(port)))
         units = {q.block.unit_id for group in self.groups for q in group.questions}
         self.has_neighbours = len(units) > 1
+        self._transaction = random.randrange(1 << 16)  # noqa: S311 - no secret: unlike that of the run before
         self._detail = ""
         self._failures = 0
         self._mute_rounds = 0
@@ -470,6 +471,7 @@ class ModbusSource:
                     await self._work(link, trouble)
                     trouble = None
                     if link.lost:
+                        self._transaction = link.transaction
                         await link.close()
                         link = None
                     elif self._standing.is_connected and self._patience.at_ease:
@@ -531,7 +533,8 @@ class ModbusSource:
             link = self._rtu_link(rtu.gap_ns(line.baud, line.byte_s))
             _open_tty(line, link, self._endpoint)
         else:
-            make = partial(Link, self._load) if options.transport == "tcp" else partial(self._rtu_link, 0)
+            is_tcp = options.transport == "tcp"
+            make = partial(Link, self._load, self._transaction) if is_tcp else partial(self._rtu_link, 0)
             link = await self._open_tcp(make)
         if isinstance(link, RtuLink):
             try:

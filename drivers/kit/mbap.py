@@ -109,13 +109,17 @@ class Question:
 class Conversation:
     """Both directions of one connection, one question at a time; bytes in, bytes out, no socket.
 
+    Args:
+        transaction: the last one of the connection before, so that an answer to that is not taken for one on this.
+
     Attributes:
+        transaction: of the last question.
         late: answers that came after they were given up; counted and thrown away.
         answers: answers to questions, refusals among them.
     """
 
-    def __init__(self) -> None:
-        self._transaction = 0
+    def __init__(self, transaction: int = 0) -> None:
+        self.transaction = transaction
         self._question: Question | None = None
         self._start = b""
         self._buffer = b""
@@ -125,8 +129,8 @@ class Conversation:
 
     def ask(self, question: Question) -> bytes:
         """The frame to send."""
-        self._transaction = self._transaction % 0xFFFF + 1
-        head = self._transaction.to_bytes(2, "big")
+        self.transaction = self.transaction % 0xFFFF + 1
+        head = self.transaction.to_bytes(2, "big")
         self._question = question
         self._start = head + question.answer_start
         return head + question.request_rest
@@ -134,7 +138,7 @@ class Conversation:
     def give_up(self) -> None:
         """Wait no longer for the answer; should it come later, it is known."""
         self._question = None
-        self._given_up.append(self._transaction)
+        self._given_up.append(self.transaction)
 
     def take_plain(self, received: bytearray, size: int) -> bytes | None:
         """The whole way of an ordinary answer: its data if the first ``size`` bytes are exactly the awaited one."""
@@ -170,7 +174,7 @@ class Conversation:
     def _judge(self, frame: Frame, outcome: bytes | int | None) -> bytes | int | None:
         """One whole frame that came in pieces, in company, or is not the plain answer."""
         question = self._question
-        if question is not None and frame.transaction == self._transaction:
+        if question is not None and frame.transaction == self.transaction:
             self._question = None
             self.answers += 1
             if len(frame.adu) == question.answer_bytes and frame.adu.startswith(self._start):

@@ -112,6 +112,7 @@ class Link(Wired):
 
     Args:
         load: is told how long questions were under way.
+        transaction: see ``mbap.Conversation``.
 
     Attributes:
         talk: what was said on it.
@@ -119,7 +120,7 @@ class Link(Wired):
 
     talk: mbap.Conversation | rtu.Conversation
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, transaction: int = 0) -> None:
         super().__init__()
         self._load = load
         self._bell = bell()
@@ -129,7 +130,12 @@ class Link(Wired):
         self._unit_id = 0
         self._asked_s = 0.0
         self._late_s = 0.0
-        self.talk = self._tcp = mbap.Conversation()
+        self.talk = self._tcp = mbap.Conversation(transaction)
+
+    @property
+    def transaction(self) -> int:
+        """Of the last question over TCP."""
+        return self._tcp.transaction
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the loop."""
