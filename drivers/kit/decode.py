@@ -127,7 +127,7 @@ class Decoder:
                 run = data[:, number.start : number.start + width * number.count]
                 values[:, number.rows] = run.view(number.dtype)
             else:
-                values[:, number.rows] = data[:, number.index].view(number.dtype)[..., 0]
+                values[:, number.rows] = data.take(number.index, axis=1).view(number.dtype)[..., 0]
         for bit in self._bits:
             values[:, bit.rows] = data[:, bit.index] >> bit.shift & 1
         if not self._may_be_unreal:

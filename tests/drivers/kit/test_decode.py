@@ -279,3 +279,28 @@ def test_watched_bytes_are_those_of_points_that_may_freeze_and_no_others() -> No
     raw = b"\xff" + bytes.fromhex("0102 0304 f2ff 05060708")
     assert sorted(decoder.watched(raw).tolist()) == [1, 1, 2, 2, 5, 6, 7, 8]
     assert len(compile_plan(points[1:2], 1, plan(points[1:2], 1)).watched(b"ab")) == 0
+
+
+def test_many_scans_of_a_plain_plan_come_out_of_one_call_as_each_by_itself() -> None:
+    points = (
+        Point("a", "FC03/0", scale=0.1),
+        Point("b", "FC03/1", type="float32", order="CDAB"),
+        Point("c", "FC03/3", type="int32", offset=-4.0),
+        Point("bit", "FC03/5", type="bit", bit=9),
+        Point("coil", "FC01/3", type="bit"),
+        Point("d", "FC04/7", type="int16"),
+    )
+    decoder = compile_plan(points, 1, plan(points, 1, max_gap=5))
+    assert decoder.is_plain
+    dice = np.random.default_rng(5)
+    raws = [dice.integers(0, 64, decoder.byte_count, dtype=np.uint8).tobytes() for _ in range(7)]
+    many = decoder.decode_many(raws)
+    assert many is not None
+    values, quality = many
+    assert values.tolist() == [decoder.decode(raw)[0].tolist() for raw in raws]
+    assert (quality == GOOD).all()
+    nan = bytearray(raws[0])
+    nan[2:6] = b"\xff\xff\x7f\xff"
+    assert decoder.decode_many([*raws, bytes(nan)]) is None, "one that is no number: each by itself"
+    text = (Point("t", "FC03/0", type="string", length=2),)
+    assert not compile_plan(text, 1, plan(text, 1)).is_plain

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
-from drivers.wire.bell import bell, sleep_until
+from drivers.kit.pace import SLOTS_PER_PERIOD
+from drivers.wire.bell import beat, bell, sleep_until
 
 
 def test_all_who_wait_for_an_instant_are_called_in_one_turn_and_who_left_is_not() -> None:
@@ -45,3 +47,27 @@ def test_each_loop_has_its_own() -> None:
         return bell()
 
     assert asyncio.run(mine()) is not asyncio.run(mine())
+
+
+def test_a_beat_strikes_all_its_members_at_every_point_of_its_grid_and_none_that_left() -> None:
+    async def story() -> None:
+        struck: dict[str, list[int]] = {"a": [], "b": []}
+        period = 50_000_000
+        ours = beat(period, 3)
+        assert beat(period, 3 + SLOTS_PER_PERIOD) is ours
+        assert beat(period, 4) is not ours
+        ours.join("a", struck["a"].append)
+        ours.join("b", struck["b"].append)
+        await asyncio.sleep(0.18)
+        ours.leave("b")
+        seen = len(struck["b"])
+        await asyncio.sleep(0.12)
+        ours.leave("a")
+        ours.leave("never there")
+        assert struck["a"][:seen] == struck["b"]
+        assert 5 <= len(struck["a"]) <= 7
+        steps = {round((later - at) / period) for at, later in pairwise(struck["a"])}
+        assert steps == {1}
+        assert bell()._waiting == {}, "nobody is a member, no timer runs"
+
+    asyncio.run(story())
