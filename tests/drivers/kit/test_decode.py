@@ -300,7 +300,7 @@ def test_many_scans_of_a_plain_plan_come_out_of_one_call_as_each_by_itself() -> 
     assert values.tolist() == [decoder.decode(raw)[0].tolist() for raw in raws]
     assert (quality == GOOD).all()
     nan = bytearray(raws[0])
-    nan[2:6] = b"\xff\xff\x7f\xff"
+    nan[3:7] = b"\xff" * 4
     assert decoder.decode_many([*raws, bytes(nan)]) is None, "one that is no number: each by itself"
     text = (Point("t", "FC03/0", type="string", length=2),)
     assert not compile_plan(text, 1, plan(text, 1)).is_plain
