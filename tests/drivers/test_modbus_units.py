@@ -252,3 +252,34 @@ def test_devices_of_one_make_are_decoded_together_each_with_its_own() -> None:
             assert all(task.cancelled() for task in tasks)
 
     asyncio.run(story())
+
+
+def test_where_scans_leave_no_time_a_silent_unit_is_asked_all_the_same() -> None:
+    """A slow group that is always under way beside a fast one: there is no idle moment."""
+    dead = {9}
+
+    async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.start >= 1000:
+            await asyncio.sleep(0.02)
+        if asked.unit not in dead:
+            writer.write(asked.answer(identity))
+
+    points = (
+        Point("fast", "FC03/0", unit_id=1),
+        Point("gone", "FC03/3", unit_id=9),
+        *(Point(f"s{k}", f"FC03/{1000 + 200 * k}", period_s=0.15, unit_id=1) for k in range(20)),
+    )
+
+    async def story() -> None:
+        async with peer(slow) as device:
+            catch = Catch()
+            one = source(device.port, points, catch)
+            async with running(one):
+                await catch.until(lambda scan: len(scan.points) == 2 and scan.quality[1] == bad(Cause.COMM))
+                await asyncio.sleep(1.0)
+                assert one.state().connected
+                dead.clear()
+                back = lambda scan: len(scan.points) == 2 and scan.quality[1] == GOOD  # noqa: E731
+                await catch.until(back)
+
+    asyncio.run(story())
