@@ -622,7 +622,6 @@ class ModbusSource:
             if await self._step(self.groups[number], link, by_s, error):
                 self._finish(number, link)
                 self._say_how(link)
-                await self._probe_starved(link)
             if (now_ns := time.monotonic_ns()) >= agenda.at_ns:
                 self.struck(now_ns)
         self._answers_now(link)
@@ -738,20 +737,6 @@ class ModbusSource:
                 budget_s = FAIR_PROBE_S
             self._probed_ns = now_ns
             await self._probe(link, turn.unit_id, min(self.timeout_s, budget_s))
-
-    async def _probe_starved(self, link: Link) -> None:
-        """Where scans leave no time at all, one silent unit may be asked now and then all the same."""
-        now_ns = time.monotonic_ns()
-        is_busy = self.agenda.turn() is not None and not link.lost
-        if not is_busy or now_ns - self._probed_ns < FAIR_PROBE_S / BUS_SHARE * _NS_PER_S:
-            return
-        self._forgive()
-        turn = self._patience.turn(now_ns)
-        if turn is None or turn.due_ns > now_ns:
-            return
-        if turn.unit_id not in self._debts or self._debts.silent_until_ns(turn.unit_id) <= now_ns:
-            self._probed_ns = now_ns
-            await self._probe(link, turn.unit_id, min(self.timeout_s, FAIR_PROBE_S))
 
     async def _probe(self, link: Link, unit_id: int, budget_s: float) -> None:
         """Ask a silent unit; what it answers is not used."""

@@ -254,8 +254,8 @@ def test_devices_of_one_make_are_decoded_together_each_with_its_own() -> None:
     asyncio.run(story())
 
 
-def test_where_scans_leave_no_time_a_silent_unit_is_asked_all_the_same() -> None:
-    """A slow group that is always under way beside a fast one: there is no idle moment."""
+def test_a_silent_unit_is_asked_in_the_little_time_that_a_full_line_leaves() -> None:
+    """A slow group that comes due before it is through, beside a fast one."""
     dead = {9}
 
     async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
