@@ -21,8 +21,8 @@ from typing import Any, Final, Self, TypeAlias
 from weakref import WeakSet
 
 from buffer.writer import SpoolWriter
-from drivers.modbus import Link as ModbusLink
 from drivers.modbus import ModbusSource
+from drivers.wire.modbus_link import Link as ModbusLink
 from gateway.engine import Engine
 from gateway.uplink.mqtt import MqttTransport
 from gateway.uplink.window import Window
