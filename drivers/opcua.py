@@ -1,5 +1,8 @@
 """Follows OPC UA servers and posts what changes as columns. Owns the session and its life; writes nothing.
 
+Longer than 400 lines, because a driver is one file and asyncua is imported in no other: options, security, browsing,
+and the life of one session. What could be decided without asyncua is in the kit.
+
 Fails closed: the server's certificate must be one of the trusted files, byte for byte, and in date; an unknown one
 is kept in the rejected folder for a person to judge (OPC 10000-4 sections 5.5 and 6.1.3). Without encryption only
 by an explicit ``insecure = true``, which stays a warning for as long as it stands.
@@ -18,9 +21,6 @@ For technicians, without a running gateway:
     own_certificate(options) -> Stored               made if there is none yet; raises DistrustError, OSError
     trust(options, fingerprint) -> Stored            rejected -> trusted; raises DistrustError, OSError
 ``offered`` and ``browse`` raise SourceError, ``browse`` PointError for a root that is no node.
-
-Longer than 400 lines, because a driver is one file and asyncua is imported in no other: options, security, browsing,
-and the life of one session. What could be decided without asyncua is in the kit.
 """
 
 from __future__ import annotations

@@ -277,12 +277,8 @@ def _one(message: Bytes, columns: _Columns, place: int, head: int, mask: int) ->
         columns.handles[place] = message.u32()
     message.skip(1)
     kind = message.byte()
-    if kind == STRING:
-        content = message.counted()
-        if len(content) <= MAX_TEXT:
-            columns.texts[place] = content.decode("utf-8", "replace")
-    elif kind == _LOCALIZED_TEXT:
-        content = _localized(message)
+    if kind in (STRING, _LOCALIZED_TEXT):
+        content = message.counted() if kind == STRING else _localized(message)
         if len(content) <= MAX_TEXT:
             columns.texts[place] = content.decode("utf-8", "replace")
     else:

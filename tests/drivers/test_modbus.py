@@ -14,7 +14,7 @@ import source_contract as contract
 from hostile_modbus import Asked, Behaviour, Peer, identity, peer, right
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
-from source_contract import Catch, all_lost, any_good, running, wire_to
+from source_contract import Catch, all_lost, any_good, running
 
 from drivers import modbus
 from drivers.kit.errors import PointError, SourceError, WriteRefusedError
@@ -341,29 +341,6 @@ def test_only_reading_function_codes_ever_arrive() -> None:
                 for _ in range(3):
                     await catch.until(any_good)
             assert {asked.function_code for asked in device.asked} == {1, 2, 3, 4}
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize(
-    "promise",
-    [
-        contract.stops_in_any_state,
-        contract.stops_at_random_moments,
-        contract.silence_is_bad_and_passes,
-        contract.unreachable_from_the_start_is_said,
-    ],
-)
-def test_contract(promise: object) -> None:
-    async def story() -> None:
-        async with independent(plc()) as port, wire_to(port) as wire:
-
-            def make(post: object) -> modbus.ModbusSource:
-                device = Device("plc", MIXED, period_s=FAST_S)
-                options = modbus.Options("127.0.0.1", wire.port, timeout_s=0.3)
-                return modbus.connect(device, options, post)  # type: ignore[arg-type]
-
-            await promise(make, wire)  # type: ignore[operator]
 
     asyncio.run(story())
 

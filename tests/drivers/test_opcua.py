@@ -18,7 +18,7 @@ from source_contract import Catch, all_lost, any_good, running, wire_to
 from drivers import opcua
 from drivers.kit.errors import PointError, SourceError
 from drivers.kit.quality import GOOD, Cause, Status, bad, quality
-from drivers.kit.scan import Device, Point, Scan
+from drivers.kit.scan import Point, Scan
 from hil.pki import Credentials
 
 
@@ -261,28 +261,6 @@ def test_a_server_that_talks_nonsense_gives_a_cause_and_no_exception(pki: dict[s
             assert caught.value.detail
         server.close()
         await server.wait_closed()
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize(
-    "promise",
-    [
-        contract.stops_in_any_state,
-        contract.stops_at_random_moments,
-        contract.silence_is_bad_and_passes,
-        contract.unreachable_from_the_start_is_said,
-    ],
-)
-def test_contract(promise: object, pki: dict[str, Credentials]) -> None:
-    async def story() -> None:
-        async with plant(pki["server"]) as far, wire_to(far.port) as wire:
-
-            def make(post: object) -> opcua.OpcUaSource:
-                device = Device("gds", POINTS)
-                return opcua.connect(device, options(pki, wire.port, timeout_s=0.5), post)  # type: ignore[arg-type]
-
-            await promise(make, wire)  # type: ignore[operator]
 
     asyncio.run(story())
 
