@@ -120,7 +120,14 @@ class Decoder:
             then each scan must be decoded by itself.
         """
         data = np.frombuffer(b"".join(raws), dtype=np.uint8).reshape(len(raws), self.byte_count)
-        values = np.empty((len(raws), len(self.points)))
+        if not self._may_be_unreal:
+            return self._numbers_of_many(data), self._good
+        with np.errstate(all="ignore"):  # as in decode
+            values = self._numbers_of_many(data)
+        return (values, self._good) if np.isfinite(values).all() else None
+
+    def _numbers_of_many(self, data: NDArray[np.uint8]) -> ValueArray:
+        values = np.empty((len(data), len(self.points)))
         for number in self._numbers:
             if number.start >= 0:
                 width = number.index.shape[1]
@@ -130,12 +137,8 @@ class Decoder:
                 values[:, number.rows] = data.take(number.index, axis=1).view(number.dtype)[..., 0]
         for bit in self._bits:
             values[:, bit.rows] = data[:, bit.index] >> bit.shift & 1
-        if not self._may_be_unreal:
-            self._scaling.apply(values)
-            return values, self._good
-        with np.errstate(all="ignore"):  # judged in the next line
-            self._scaling.apply(values)
-        return (values, self._good) if np.isfinite(values).all() else None
+        self._scaling.apply(values)
+        return values
 
     def exact(self, raw: bytes, quality: QualityArray) -> Exact | None:
         """What float64 cannot hold of this scan, for rows that are not bad; None for nothing.

@@ -376,11 +376,12 @@ def _errors_into(complaints: list[str]) -> Iterator[None]:
     listener = Listener(logging.ERROR)
     logging.getLogger().addHandler(listener)
     quiet = logging.getLogger("drivers.modbus")
-    level, quiet.level = quiet.level, logging.ERROR  # a line for every fall would be all that is measured
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)  # a line for every fall would be all that is measured
     try:
         yield
     finally:
-        quiet.level = level
+        quiet.setLevel(level)
         logging.getLogger().removeHandler(listener)
 
 

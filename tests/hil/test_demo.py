@@ -30,6 +30,7 @@ FIGURES = {
     "problems": [],
 }
 STORY = SimpleNamespace(outage_s=15.0, caught_up_s=2.5)
+SOURCE = {"name": "plc1", "connected": True, "bad": 0, "load_percent": None, "warning": ""}
 STATUS = {
     "now": "2026-11-22T03:31:00.123Z",
     "gateway_id": "gateway1",
@@ -38,7 +39,7 @@ STATUS = {
     "clock": {"state": "synchronised"},
     "version": "0.1.0",
     "config_rev": "r",
-    "sources": [{"name": "plc1", "connected": True, "bad": 0}],
+    "sources": [SOURCE],
     "recipients": [],
     "alarms": [],
     "points": [
@@ -121,7 +122,7 @@ def test_plain_lines_tell_changes_and_no_values():
     screen = PlainLines(out, "en")
     screen.tell("  1.0 s  it begins")
     screen.show(STATUS)
-    screen.show({**STATUS, "sources": [{"name": "plc1", "connected": False, "bad": 51}]})
+    screen.show({**STATUS, "sources": [{**SOURCE, "connected": False, "bad": 51}]})
     text = out.getvalue()
     assert text.splitlines()[0] == "  1.0 s  it begins"
     assert "plc1  not connected  Bad 51" in text

@@ -46,16 +46,16 @@ def test_the_time_is_told_to_anybody():
 @pytest.mark.parametrize(
     ("header", "known"),
     [
-        (token(), True),
-        ("", False),
-        (token("wrong"), False),
-        (token(user="admin"), False),
-        (token(off_s=-2 * WINDOW_S), False),
-        (token(off_s=2 * WINDOW_S), False),
+        (token, True),
+        (lambda: "", False),
+        (lambda: token("wrong"), False),
+        (lambda: token(user="admin"), False),
+        (lambda: token(off_s=-2 * WINDOW_S), False),
+        (lambda: token(off_s=2 * WINDOW_S), False),
     ],
 )
 def test_only_a_right_and_fresh_token_is_taken(header, known):
-    status, body = sim().answer(question("GetProfiles", MEDIA, header))
+    status, body = sim().answer(question("GetProfiles", MEDIA, header()))
     assert (status == "200 OK") is known
     assert (b'token="main"' in body) is known
 

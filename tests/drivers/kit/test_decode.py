@@ -302,5 +302,8 @@ def test_many_scans_of_a_plain_plan_come_out_of_one_call_as_each_by_itself() -> 
     nan = bytearray(raws[0])
     nan[3:7] = b"\xff" * 4
     assert decoder.decode_many([*raws, bytes(nan)]) is None, "one that is no number: each by itself"
+    real = (Point("r", "FC03/0", type="float32"),)
+    signalling = compile_plan(real, 1, plan(real, 1))
+    assert signalling.decode_many([b"\x7f\x80\0\1", b"\0" * 4]) is None, "and nothing is warned about"
     text = (Point("t", "FC03/0", type="string", length=2),)
     assert not compile_plan(text, 1, plan(text, 1)).is_plain
