@@ -19,15 +19,21 @@ from gateway.point_row import point_of
 from gateway.sheet import HEADINGS_WITHIN, Row, column_letter, column_of, decoded, plain, rows_of
 from gateway.words import both, meant, said
 
-_RUINED_CODE: Final = re.compile(r"\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
-_RUINED_TAG: Final = re.compile(
+_MONTH: Final = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_RUINED: Final = re.compile(
     r"#(REF|N/A|NAME\?|VALUE|DIV/0|NULL|NUM)!?"
-    r"|\d{4}[/-]\d{1,2}[/-]\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|(\d{4}年)?\d{1,2}月(\d{1,2}日)?"
-    r"|\d{1,2}-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-    r"|\d\.\d+E\+\d+",
+    r"|\d{4}[/-]\d{1,2}[/-]\d{1,2}|\d{1,2}/\d{1,2}/\d{4}"
+    r"|\d{4}年(\d{1,2}月(\d{1,2}日)?)?|\d{1,2}月(\d{1,2}日)?"
+    rf"|\d{{1,2}}-{_MONTH}(-\d{{2}})?|{_MONTH}-\d{{2}}"
+    r"|\d(\.\d+)?E\+\d+",
     re.ASCII,
 )
-"""What Excel makes of a broken formula, of a tag like 2-1 and of one like 12E10."""
+"""What Excel makes of a broken formula, of a tag or code like 2-1 and of one like 12E10."""
+EXCEL_DIGITS: Final = 15
+"""Excel keeps so many digits of a number and fills up with zeros."""
+_ROUNDED: Final = re.compile(rf"\d{{{EXCEL_DIGITS}}}0+", re.ASCII)
+SURELY_ROUNDED_DIGITS: Final = 18
+"""Three zeros in these places are no accident; of one or two the column's other codes say whether they are."""
 
 CheckPoint: TypeAlias = Callable[[Point], None]
 """The driver's own judgement of one point; raises PointError."""
@@ -45,12 +51,15 @@ class Known:
         cameras: names of the cameras.
         recipients: names of the recipients.
         together: name of a device -> the driver's check of all its points, where it has one.
+        unsure: of "device", "camera" and "recipient" those of which a name is wrong in gateway.toml already: that
+            a row's name is not known follows from it.
     """
 
     devices: Mapping[str, CheckPoint | None]
     cameras: frozenset[str] = frozenset()
     recipients: frozenset[str] = frozenset()
     together: Mapping[str, CheckDevice] = field(default_factory=dict)
+    unsure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,10 @@ class _Reading:
     taken: dict[str, _Taken] = field(default_factory=dict)
     tags: dict[str, tuple[str, int]] = field(default_factory=dict)
     code_lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    rounded: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    exact: set[str] = field(default_factory=set)
+    heading_line: int = 0
+    untitled: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
 
     def take(self, line: int, cells: list[str]) -> None:
         if self.headings:
@@ -119,7 +132,10 @@ class _Reading:
             self.table.errors.append(
                 self._no_headings() if self.title_lines else said("E-POINTS-EMPTY", self.file)
             )
-        for device, taken in self.taken.items():
+        self._check_untitled()
+        self._check_rounded()
+        # Without tags nothing can be found by its tag: that they are missing has been said once.
+        for device, taken in self.taken.items() if "tag" in self.columns else ():
             self._resolve(self.table.points[device], taken.rows)
             check = self.known.together.get(device)
             if check is not None:
@@ -134,8 +150,9 @@ class _Reading:
         return said("E-POINTS-HEADINGS", f"{self.file}:{self.title_lines[0]}")
 
     def _headings(self, line: int, cells: list[str]) -> None:
-        self.headings = cells
-        for at, heading in enumerate(cells):
+        self.headings = [" ".join(cell.split()) for cell in cells]
+        self.heading_line = line
+        for at, heading in enumerate(self.headings):
             if heading:
                 self._heading(at, heading, f"{self.file}:{line}:{column_letter(at)}")
         for column in REQUIRED:
@@ -148,10 +165,11 @@ class _Reading:
         if prefix is None:
             name, taken = column_of(heading), self.columns
         else:
-            name, taken = plain(heading)[len(prefix) :].strip(), self.code_columns
+            name, taken = _close(heading)[len(prefix) :], self.code_columns
             if name not in self.known.recipients:
-                hint = meant(name, self.known.recipients)
-                self._wrong("E-POINTS-RECIPIENT-UNKNOWN", place, name=name, meant=hint)
+                if "recipient" not in self.known.unsure:
+                    hint = meant(name, self.known.recipients)
+                    self._wrong("E-POINTS-RECIPIENT-UNKNOWN", place, name=name, meant=hint)
                 return
         if name is None:
             self._wrong("E-POINTS-COLUMN-UNKNOWN", place, name=heading, meant=_meant_heading(plain(heading)))
@@ -166,14 +184,15 @@ class _Reading:
     def _point(self, row: Row) -> None:
         for at, cell in enumerate(row.cells):
             if cell and (at >= len(self.headings) or not self.headings[at]):
-                self._wrong("E-POINTS-UNTITLED", f"{self.file}:{row.line}:{column_letter(at)}", cell=cell)
+                self.untitled.setdefault(at, []).append((row.line, cell))
+        mark = len(self.table.errors)
         tag, device, camera = row.text("tag"), row.text("device"), row.text("camera")
         self._check_tag(row, tag)
-        if camera and camera not in self.known.cameras:
+        if camera and camera not in self.known.cameras and "camera" not in self.known.unsure:
             hint = meant(camera, self.known.cameras)
             row.wrong("camera", "E-POINTS-CAMERA-UNKNOWN", name=camera, meant=hint)
         point, limits = point_of(row, tag)
-        right = self._check_device(row, device, point)
+        right = self._check_device(row, device, point, mark) and bool(tag)
         config = PointConfig(
             point=point,
             description=row.text("description"),
@@ -198,26 +217,31 @@ class _Reading:
         _, first = self.tags.setdefault(_folded(tag), (tag, row.line))
         if not tag:
             row.wrong("tag", "E-POINTS-TAG-MISSING")
-        elif _RUINED_TAG.fullmatch(tag):
+        elif _RUINED.fullmatch(tag):
             row.wrong("tag", "E-POINTS-TAG-RUINED", tag=tag)
         elif first != row.line:
             row.wrong("tag", "E-POINTS-TAG-TWICE", tag=tag, line=first)
 
-    def _check_device(self, row: Row, device: str, point: Point) -> bool:
-        """Whether the driver takes this point."""
+    def _check_device(self, row: Row, device: str, point: Point, mark: int) -> bool:
+        """Whether the driver takes this point; the row's own mistakes stand behind ``mark``."""
         if not point.address:
             row.wrong("address", "E-POINTS-ADDRESS-MISSING")
         if device not in self.known.devices:
-            code = "E-POINTS-DEVICE-UNKNOWN" if device else "E-POINTS-DEVICE-MISSING"
-            row.wrong("device", code, name=device, meant=meant(device, self.known.devices))
+            if not device or "device" not in self.known.unsure:
+                code = "E-POINTS-DEVICE-UNKNOWN" if device else "E-POINTS-DEVICE-MISSING"
+                row.wrong("device", code, name=device, meant=meant(device, self.known.devices))
             return False
         check = self.known.devices[device]
         if check is None or not point.address:
             return False
         try:
             check(point)
-        except PointError as error:
-            _driver_says(row, error)
+        except PointError as first:
+            told = {error.place for error in self.table.errors[mark:]}
+            for error in (first, *first.others):
+                if (place := _place_of(row, error)) not in told:
+                    told.add(place)
+                    _driver_says(row, error)
             return False
         return True
 
@@ -230,13 +254,40 @@ class _Reading:
             codes[recipient] = cell
             place = f"{self.file}:{row.line}:{column_letter(at)}({self.headings[at]})"
             first = self.code_lines.setdefault((recipient, cell), row.line)
-            if _RUINED_CODE.fullmatch(cell):
+            is_rounded = _ROUNDED.fullmatch(plain(cell)) is not None
+            if _RUINED.fullmatch(plain(cell)):
                 self._wrong("E-POINTS-CODE-RUINED", place, cell=cell)
+            elif is_rounded and len(cell) >= SURELY_ROUNDED_DIGITS:
+                self._wrong("E-POINTS-CODE-ROUNDED", place, cell=cell)
             elif first != row.line:
                 self._wrong("E-POINTS-CODE-TWICE", place, cell=cell, line=first)
+            elif is_rounded:
+                self.rounded.setdefault(recipient, []).append((place, cell))
+            elif len(cell) > EXCEL_DIGITS:
+                self.exact.add(recipient)
         return codes
 
     # -- what only the whole table shows --------------------------------------------------------------
+
+    def _check_untitled(self) -> None:
+        """Cells below a blank heading are one mistake of the heading; one behind the last column is its own."""
+        last = max((at for at, heading in enumerate(self.headings) if heading), default=0)
+        for at, cells in self.untitled.items():
+            letter = column_letter(at)
+            if at < last or (at < len(self.headings) and len(cells) > 1):
+                line, cell = cells[0]
+                place = f"{self.file}:{self.heading_line}:{letter}"
+                self._wrong("E-POINTS-HEADING-BLANK", place, count=len(cells), line=line, cell=cell)
+            else:
+                for line, cell in cells:
+                    self._wrong("E-POINTS-UNTITLED", f"{self.file}:{line}:{letter}", cell=cell)
+
+    def _check_rounded(self) -> None:
+        """One code may end in a nought or two; where all of a column do, Excel has been there."""
+        for recipient, codes in self.rounded.items():
+            if recipient not in self.exact and len(codes) > 1:
+                for place, cell in codes:
+                    self._wrong("E-POINTS-CODE-ROUNDED", place, cell=cell)
 
     def _resolve(self, points: list[PointConfig], rows: list[Row]) -> None:
         """Points name one another by tag: each name gets the spelling of the row it means."""
@@ -256,7 +307,9 @@ class _Reading:
         """The driver's mistakes, each on its row; none for what is wrong there already or follows from that."""
         points = [config.point for config in self.table.points[device]]
         right = tuple(point for point, is_right in zip(points, taken.right, strict=True) if is_right)
-        wrong = {point.name for point, is_right in zip(points, taken.right, strict=True) if not is_right}
+        wrong = {point.name for point, is_right in zip(points, taken.right, strict=True) if not is_right} - {
+            ""
+        }
         row_of = {point.name: row for point, row in zip(reversed(points), reversed(taken.rows), strict=True)}
         point_of_tag = {point.name: point for point in right}
         told = {error.place for error in self.table.errors}
@@ -271,8 +324,13 @@ def _folded(tag: str) -> str:
     return plain(tag).casefold()
 
 
+def _close(heading: str) -> str:
+    """A heading without its blanks and line breaks."""
+    return "".join(plain(heading).split())
+
+
 def _code_prefix(heading: str) -> str | None:
-    said_plainly = plain(heading).lower()
+    said_plainly = _close(heading).lower()
     return next((prefix for prefix in CODE_PREFIXES if said_plainly.startswith(prefix)), None)
 
 

@@ -66,12 +66,14 @@ def decoded(content: bytes, file: str) -> str:
         try:
             return content.decode(encoding)
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
+            # Excel's row: a line break inside a cell begins none.
+            before = content[: error.start].decode(encoding, errors="ignore")
+            line = sum(1 for _ in csv.reader(io.StringIO(before + "?", newline="")))
     raise said("E-POINTS-ENCODING", f"{file}:{line}")
 
 
 def rows_of(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number (of the row's first line) and stripped cells of every row that is not blank.
+    """Row number as Excel counts (a line break inside a cell begins none) and cells of every row not blank.
 
     Raises:
         UserFacingError: quotes do not pair.
@@ -83,20 +85,19 @@ def rows_of(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True
     )
-    line = 1
+    line = 0
     try:
-        for row in reader:
+        for line, row in enumerate(reader, start=1):
             cells = [cell.strip() for cell in row]
             if any(cells):
                 yield line, cells
-            line = reader.line_num + 1
     except csv.Error as error:
-        raise said("E-POINTS-QUOTES", f"{file}:{line}") from error
+        raise said("E-POINTS-QUOTES", f"{file}:{line + 1}") from error
 
 
 def column_of(heading: str) -> str | None:
     """The column a heading stands for."""
-    return COLUMN_OF_HEADING.get(plain(heading).lower().replace(" ", ""))
+    return COLUMN_OF_HEADING.get("".join(plain(heading).lower().split()))
 
 
 @lru_cache(maxsize=MEMO_CELLS)
@@ -119,7 +120,7 @@ class Row:
 
     Attributes:
         file: the table's name.
-        line: of the row's first line.
+        line: the row's number as Excel counts.
         cells: stripped.
         columns: column -> place among the cells.
         headings: as the table has them.

@@ -89,6 +89,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "多半是前面某格里有逗号：给那一格加双引号，或删去这一格。",
         "Most likely a cell before it holds a comma: put that cell in quotes, or delete this one.",
     ),
+    "E-POINTS-HEADING-BLANK": (
+        "这一列没有列名，下面却写了 {count} 格（第 {line} 行是“{cell}”）。",
+        'This column has no heading, and {count} cells below it are filled (row {line}: "{cell}").',
+        "写上列名，或删去这一列。",
+        "Give it a heading, or delete the column.",
+    ),
     "E-POINTS-TEXT": (
         "文字太长或含有不可见字符（{cell}）。",
         "The text is too long or holds invisible characters ({cell}).",
@@ -229,8 +235,14 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "Leave it empty; what raises an alarm is a number or a contact.",
     ),
     "E-POINTS-CODE-RUINED": (
-        "编码“{cell}”已被 Excel 变成科学计数法，末尾几位丢失了。",
-        'Excel has turned this code into "{cell}"; its last digits are lost.',
+        "编码“{cell}”是 Excel 改出来的：日期、科学计数法或出错的公式，原来的编码已丢失。",
+        'Excel has made "{cell}" of this code: a date, a power of ten or a broken formula; the code is lost.',
+        "把这一列设为“文本”格式，再重新填编码。",
+        "Format the column as text and enter the code again.",
+    ),
+    "E-POINTS-CODE-ROUNDED": (
+        "编码“{cell}”已被 Excel 当作数字取整：第 15 位以后都变成了 0。",
+        'Excel has rounded the code "{cell}": every digit after the 15th has become 0.',
         "把这一列设为“文本”格式，再重新填编码。",
         "Format the column as text and enter the code again.",
     ),

@@ -13,6 +13,7 @@ class PointError(ValueError):
         cause: what is wrong, {"zh": …, "en": …}.
         remedy: what to write instead, {"zh": …, "en": …}.
         point: tag of the point, where a whole list was checked; "" where the caller knows it.
+        others: what else is wrong in the same row or table, found by the same check.
     """
 
     def __init__(self, field: str, cause: dict[str, str], remedy: dict[str, str], point: str = "") -> None:
@@ -21,6 +22,7 @@ class PointError(ValueError):
         self.cause = cause
         self.remedy = remedy
         self.point = point
+        self.others: tuple[PointError, ...] = ()
 
 
 class SourceError(Exception):

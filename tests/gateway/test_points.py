@@ -218,11 +218,16 @@ def test_a_device_with_wrong_settings_does_not_make_its_points_wrong() -> None:
     assert mistakes(row(设备="broken", 数据类型="float128")) == []
 
 
-def test_lines_are_counted_through_quoted_line_breaks() -> None:
+def test_rows_have_excels_numbers_whatever_breaks_stand_in_a_cell() -> None:
     table = read('tag,device,address,description\nA,plc1,1,"two\nlines"\nB,plcx,2,\n')
     assert [(e.code, e.place) for e in table.errors] == [
         ("E-POINTS-TEXT", "points.csv:2:D(description)"),
-        ("E-POINTS-DEVICE-UNKNOWN", "points.csv:4:B(device)"),
+        ("E-POINTS-DEVICE-UNKNOWN", "points.csv:3:B(device)"),
+    ]
+    title = read('"某某公司\n点表\n2026",,\n\n位号,设备,地址\nA,plcx,1\n"B\n')
+    assert [(e.code, e.place) for e in title.errors] == [
+        ("E-POINTS-DEVICE-UNKNOWN", "points.csv:4:B(设备)"),
+        ("E-POINTS-QUOTES", "points.csv:5"),
     ]
 
 
@@ -389,7 +394,19 @@ def test_no_headings_at_all_is_one_mistake_and_not_one_per_cell(content: str) ->
 
 @pytest.mark.parametrize(
     "tag",
-    ["2026/2/1", "2026-02-01", "2/1/2026", "2月1日", "2026年2月1日", "1-Feb", "#REF!", "#N/A", "1.20E+11"],
+    [
+        "2026/2/1",
+        "2026-02-01",
+        "2/1/2026",
+        "2月1日",
+        "2026年2月1日",
+        "1-Feb",
+        "#REF!",
+        "#N/A",
+        "1.20E+11",
+        "1E+03",
+        "Jan-03",
+    ],
 )
 def test_a_tag_that_excel_has_ruined(tag: str) -> None:
     assert mistakes(row(位号=tag)) == [("E-POINTS-TAG-RUINED", "points.csv:2:A(位号)")]
@@ -405,3 +422,90 @@ def test_an_unknown_heading_without_a_near_one_lists_them_in_each_language() -> 
     [error] = read("位号,设备,地址,ＺＺＺＺＺＺ\n").errors
     assert "位号、描述、设备" in error.line("zh")
     assert "tag, description, device" in error.line("en")
+
+
+@pytest.mark.parametrize(
+    "code", ["1月3日", "2021/3/1", "2021-03-01", "Jan-03", "3-Jan", "2021年3月", "1E+20", "3.70E+19", "#REF!"]
+)
+def test_a_code_that_excel_has_ruined(code: str) -> None:
+    table = read("\n".join((HEAD, row(**{"指标编码:province": code}))))
+    assert [(e.code, e.place) for e in table.errors] == [
+        ("E-POINTS-CODE-RUINED", "points.csv:2:W(指标编码:province)")
+    ]
+    assert "Excel" in table.errors[0].line("zh")
+
+
+def coded(*codes: str) -> list[tuple[str, str]]:
+    return mistakes(*(row(位号=f"P-{at}", **{"指标编码:province": code}) for at, code in enumerate(codes)))
+
+
+def test_a_code_that_excel_has_rounded_to_15_digits() -> None:
+    place = "points.csv:{}:W(指标编码:province)".format
+    assert coded("37010100000000100000") == [("E-POINTS-CODE-ROUNDED", place(2))]
+    assert coded("3701010000000010", "3701010000000020") == [
+        ("E-POINTS-CODE-ROUNDED", place(2)),
+        ("E-POINTS-CODE-ROUNDED", place(3)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ("37010100000000100001",),
+        ("370101000000000",),
+        ("3701010000000010", "3701010000000011"),
+        ("AB0101000000000000000",),
+        ("C-1-Feb",),
+    ],
+)
+def test_a_code_that_is_whole(codes: tuple[str, ...]) -> None:
+    assert coded(*codes) == []
+
+
+def test_without_tags_the_driver_is_not_asked_about_all_points_together() -> None:
+    known = Known({"plc1": _accept}, together={"plc1": together})
+    head = "标签,设备,地址,心跳点,心跳时限\n"
+    errors = read_points(f"{head}A,plc1,1,,\nB,plc1,2,C,5\n".encode(), "points.csv", known).errors
+    assert {(e.code, e.place) for e in errors} == {
+        ("E-POINTS-COLUMN-MISSING", "points.csv:1"),
+        ("E-POINTS-COLUMN-UNKNOWN", "points.csv:1:A"),
+    }
+
+
+def test_a_blank_heading_above_filled_cells_is_one_mistake_of_the_heading() -> None:
+    rows = "".join(f"P-{k},x{k},plc1,{k},\n" for k in range(50))
+    [error] = read(f"位号,,设备,地址,\n{rows}").errors
+    assert (error.code, error.place) == ("E-POINTS-HEADING-BLANK", "points.csv:1:B")
+    assert "50" in error.line("zh")
+
+
+def test_a_heading_may_hold_a_line_break() -> None:
+    text = '位号,设备,地址,"采集\n周期\n(s)","指标编码:\nprovince"\nA,plc1,1,x,1月3日\n'
+    assert [(e.code, e.place) for e in read(text).errors] == [
+        ("E-POINTS-NUMBER", "points.csv:2:D(采集 周期 (s))"),
+        ("E-POINTS-CODE-RUINED", "points.csv:2:E(指标编码: province)"),
+    ]
+
+
+def test_names_that_follow_from_a_mistake_of_the_configuration_are_not_told() -> None:
+    known = Known({"plc1": None}, unsure=frozenset({"device", "camera", "recipient"}))
+    text = "位号,设备,地址,摄像头,指标编码:x\nA,plc2,1,cam2,1\nB,,1,,\n"
+    assert [e.code for e in read_points(text.encode(), "points.csv", known).errors] == [
+        "E-POINTS-DEVICE-MISSING"
+    ]
+
+
+def test_a_row_says_all_the_driver_says_and_no_cell_twice() -> None:
+    def judge(point: Point) -> None:
+        text = {"zh": "不对。", "en": "Wrong."}
+        first = PointError("address", text, text)
+        first.others = (PointError("type", text, text), PointError("status_bits", text, text))
+        raise first
+
+    table = read_more(more(状态点="Z"), known=Known({"plc1": judge}))
+    assert [(e.code, e.place) for e in table.errors] == [
+        ("E-POINTS-TOGETHER", "points.csv:2:J(状态位)"),
+        ("E-POINTS-DRIVER", "points.csv:2:C(地址)"),
+        ("E-POINTS-DRIVER", "points.csv:2:D(数据类型)"),
+        ("E-POINTS-REFERENCE", "points.csv:2:I(状态点)"),
+    ]

@@ -28,6 +28,7 @@ def test_every_encoding_excel_writes_gives_the_same_text(encoding: str) -> None:
         (b"PK\x03\x04", "E-POINTS-WORKBOOK", "t.csv"),
         (b"\xd0\xcf\x11\xe0", "E-POINTS-WORKBOOK", "t.csv"),
         (b"a\nb\n\xff", "E-POINTS-ENCODING", "t.csv:3"),
+        (b'"a\nb"\n\xff', "E-POINTS-ENCODING", "t.csv:2"),
     ],
 )
 def test_what_is_no_text_is_named(content: bytes, code: str, place: str) -> None:
@@ -44,8 +45,8 @@ def test_the_line_of_the_headings_says_which_delimiter_it_is(delimiter: str, tit
     assert [cells for _, cells in rows[-2:]] == lines
 
 
-def test_rows_carry_the_line_they_begin_in_and_blank_ones_are_passed_over() -> None:
-    assert list(rows_of('a,"b\nc"\n\n , \nd,e\n', "t.csv")) == [(1, ["a", "b\nc"]), (5, ["d", "e"])]
+def test_rows_carry_excels_number_and_blank_ones_are_passed_over() -> None:
+    assert list(rows_of('a,"b\nc"\n\n , \nd,e\n', "t.csv")) == [(1, ["a", "b\nc"]), (4, ["d", "e"])]
 
 
 def test_quotes_that_do_not_pair_are_named() -> None:
