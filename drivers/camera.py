@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
-import os
 import resource
 import secrets
 import shutil
@@ -22,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
@@ -37,20 +36,23 @@ from drivers.kit.options import refuse, within
 from drivers.kit.quality import Cause
 from drivers.kit.scan import Picture
 from drivers.kit.shots import Shots
+from drivers.wire import certificate_files
+from drivers.wire.lane import Lane
 
-MAX_PASSWORD_BYTES: Final = 1024
-MAX_CERTIFICATE_BYTES: Final = 64 << 10
-MAX_TRUSTED: Final = 16
 REDISCOVER_S: Final = 3600.0
 """An ONVIF camera is asked again for its time and snapshot address after this long."""
 TOLD_SKEW_S: Final = 2.0
 """A camera's clock that differs by less is right: the question itself takes time, the answer has whole seconds."""
+GRACE_S: Final = 0.2
+"""A look at a file that was given up, not hanging, ends within this."""
 MAX_STREAMS: Final = 2
 """Streams decoded at the same time, over all cameras: each takes a core for about a second."""
 STREAM_MEMORY_BYTES: Final = 1 << 30
 PACKAGE: Final = "ffmpeg"
 
-_OTHERS: Final = 0o077
+_MISSING: Final = (
+    f"a stream needs {PACKAGE}, which is not installed; apt-get install --no-install-recommends {PACKAGE}"
+)
 _PORTS: Final = {"http": 80, "https": 443}
 _PART_BYTES: Final = 65_536
 _PLAIN: Final = {"Accept-Encoding": "identity"}
@@ -132,9 +134,9 @@ class Options:
         if self.username and self.password_file is None:
             zh, en = "有用户名却没有密码文件。", "There is a user name but no password file."
             refuse("password_file", zh, en, "密码文件的路径", "the path of a password file")
-        if ":" in self.username:
-            zh, en = "用户名中不能有冒号。", "A user name holds no colon."
-            refuse("username", zh, en, "不含冒号的用户名", "a user name without one")
+        if ":" in self.username or not self.username.isprintable():
+            zh, en = "用户名中不能有冒号或控制字符。", "A user name holds no colon and no control character."
+            refuse("username", zh, en, "不含这些字符的用户名", "a user name without them")
         within("timeout_s", self.timeout_s, 0.1, 60)
         within("max_bytes", self.max_bytes, 1024, 64 << 20)
         _ = self.shots  # checks the rest
@@ -154,6 +156,13 @@ def connect(name: str, options: Options) -> PictureCamera:
     if urlsplit(options.url).scheme == "rtsp":
         return RtspCamera(name, options)
     return OnvifCamera(name, options) if options.onvif else HttpCamera(name, options)
+
+
+def lacking(options: Options) -> str:
+    """What this camera needs and this box does not have, with the command that mends it; "" if nothing."""
+    if urlsplit(options.url).scheme == "rtsp" and shutil.which(PACKAGE) is None:
+        return _MISSING
+    return ""
 
 
 def _login(request: httpx.Request, offered: list[str], username: str, password: str) -> bool:
@@ -232,6 +241,7 @@ class PictureCamera:
         parts = urlsplit(options.url)
         # what is printed: without the query, where some cameras expect a password
         self._place = f"{name} ({parts.scheme}://{parts.netloc}{parts.path})"
+        self._lane: Lane[Any] = Lane(f"camera {name}")
         self.note = ""
 
     @property
@@ -247,7 +257,7 @@ class PictureCamera:
         """
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                jpeg = await self._fetch(await asyncio.to_thread(self._password))
+                jpeg = await self._fetch(await self._read(self._password))
                 taken_ns = time.time_ns()
                 digest = await asyncio.to_thread(_checked, jpeg)
         except (TimeoutError, httpx.TimeoutException) as error:
@@ -259,25 +269,33 @@ class PictureCamera:
     async def _fetch(self, password: str) -> bytes:
         raise NotImplementedError
 
+    async def _read(self, call: Callable[[], _AnswerT]) -> _AnswerT:
+        """What a file says; on a dead disk this camera fails, and no thread that others need waits for it.
+
+        Raises:
+            SourceError: it cannot be used, or an earlier look at it still hangs.
+        """
+        try:
+            answer = self._lane.ask(call)
+            if answer is None:
+                await asyncio.sleep(GRACE_S)
+                answer = self._lane.ask(call)
+            if answer is None:
+                what = "its files (password, certificate) still do not answer; is their disk or network drive alive?"
+                raise self._error(Cause.COMM, what)
+            found: _AnswerT = await asyncio.shield(answer)
+        except DistrustError as error:
+            raise self._error(Cause.REFUSED, str(error)) from error
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            cause = Cause.COMM if isinstance(error, BlockingIOError) else Cause.REFUSED
+            raise self._error(cause, what) from error
+        return found
+
     def _password(self) -> str:
         """Read anew for every picture, so that a changed password needs no restart."""
         path = self._options.password_file
-        if path is None:
-            return ""
-        try:
-            with path.open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                content = file.read(MAX_PASSWORD_BYTES)
-        except OSError as error:
-            raise self._error(Cause.REFUSED, f"{path}: {error.strerror}") from error
-        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        # systemd guards its folder of credentials itself, with an ACL that shows as group bits
-        if mode & _OTHERS and not (credentials and path.is_relative_to(credentials)):
-            raise self._error(Cause.REFUSED, f"{path} is open to others than its owner; chmod 600 {path}")
-        try:
-            return content.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise self._error(Cause.REFUSED, f"{path} is not UTF-8 text") from error
+        return "" if path is None else certificate_files.password(path)
 
     def _error(self, cause: Cause, what: str) -> SourceError:
         return SourceError(cause, f"{self._place}: {what}")
@@ -297,7 +315,7 @@ class HttpCamera(PictureCamera):
     """A camera with a snapshot address."""
 
     async def _fetch(self, password: str) -> bytes:
-        files = await asyncio.to_thread(self._trusted)
+        files = await self._read(self._trusted)
         transport = _ReadOnly(verify=_Pins.of(files), trust_env=False)
         try:
             async with httpx.AsyncClient(
@@ -349,17 +367,7 @@ class HttpCamera(PictureCamera):
     def _trusted(self) -> dict[str, bytes]:
         """The trusted certificates, read anew for every picture, as the password is."""
         path = self._options.trusted
-        if path is None:
-            return {}
-        try:
-            files = sorted(path.iterdir())[:MAX_TRUSTED] if path.is_dir() else [path]
-            found = {}
-            for one in files:
-                with one.open("rb") as file:
-                    found[str(one)] = file.read(MAX_CERTIFICATE_BYTES)
-        except OSError as error:
-            raise self._error(Cause.REFUSED, f"{error.filename}: {error.strerror}") from error
-        return found
+        return {} if path is None else certificate_files.trusted_files(path)
 
 
 class OnvifCamera(HttpCamera):
@@ -448,15 +456,17 @@ class RtspCamera(PictureCamera):
             return await super().capture()
 
     async def _fetch(self, password: str) -> bytes:
-        program = await asyncio.to_thread(shutil.which, PACKAGE)
+        program = await self._read(partial(shutil.which, PACKAGE))
         if program is None:
-            remedy = f"apt-get install --no-install-recommends {PACKAGE}"
-            raise self._error(Cause.REFUSED, f"a stream needs {PACKAGE}, which is not installed; {remedy}")
+            raise self._error(Cause.REFUSED, _MISSING)
         script = self._script(password)
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            program, *rtsp.ARGUMENTS, stdin=pipe, stdout=pipe, stderr=pipe, env={"LC_ALL": "C"}
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                program, *rtsp.ARGUMENTS, stdin=pipe, stdout=pipe, stderr=pipe, env={"LC_ALL": "C"}
+            )
+        except OSError as error:
+            raise self._error(Cause.REFUSED, f"{program} cannot be started: {error.strerror}") from error
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

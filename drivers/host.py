@@ -18,10 +18,8 @@ import fcntl
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -39,6 +37,7 @@ from drivers.kit.pace import next_due, period_ns
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.scaling import Scaling, scaling
 from drivers.kit.scan import Device, Point, Scan
+from drivers.wire.lane import Lane
 
 POLLED: Final = True
 """Every point is posted in every period; see ``kit.contract``."""
@@ -203,12 +202,12 @@ class HostSource:
         quality = np.full(len(self._rows), GOOD, dtype=np.uint8)
         troubles = []
         for lane in self._lanes:
-            for row, told in zip(lane.rows, lane.told(), strict=True):
+            for rows, told in zip(lane.rows, lane.told(), strict=True):
                 if isinstance(told, SourceError):
-                    quality[row] = bad(told.quality_cause)
-                    troubles.append(told.detail)
+                    quality[rows] = bad(told.quality_cause)
+                    troubles += [told.detail] * len(rows)
                 else:
-                    values[row] = told
+                    values[rows] = told
         self._scaling.apply(values)
         quality[(quality == GOOD) & ~np.isfinite(values)] = bad(Cause.DEVICE_FAULT)
         values[quality != GOOD] = np.nan
@@ -240,42 +239,38 @@ class HostSource:
             lane.leave()
 
 
-class _Lane:
-    """Readings that can hang together, and the one thread that asks for them.
+class _Readings:
+    """Readings that can hang together, and the lane in which they are asked for.
 
     Attributes:
-        rows: the rows of the column they fill.
+        rows: the rows of the column they fill, for each reading.
         out: the answer under way; None when nothing is asked.
     """
 
     def __init__(self, name: str) -> None:
-        self.rows: list[int] = []
+        self.rows: list[list[int]] = []
         self.out: asyncio.Future[list[Told]] | None = None
         self._name = name
-        self._asks: list[Callable[[], Told]] = []
-        self._thread: threading.Thread | None = None
+        self._asks: dict[Place, Callable[[], Told]] = {}
+        self._lane: Lane[list[Told]] = Lane(f"host {name}")
 
-    def add(self, row: int, ask: Callable[[], Told]) -> None:
-        """One more reading."""
-        self.rows.append(row)
-        self._asks.append(ask)
+    def add(self, row: int, place: Place, ask: Callable[[], Told]) -> None:
+        """One more point; points that name the same share one reading: a load is over the time since the last."""
+        if place not in self._asks:
+            self._asks[place] = ask
+            self.rows.append([])
+        self.rows[list(self._asks).index(place)].append(row)
 
     def ask(self) -> asyncio.Future[list[Told]] | None:
-        """Start asking; None while the thread of an earlier question hangs: nobody waits for that again."""
-        if self.out is not None and not self.out.done():
-            return None
-        # an answer that came after it was given up is old by now: it is dropped and asked for again
-        loop = asyncio.get_running_loop()
-        self.out = loop.create_future()
-        self._thread = threading.Thread(
-            target=self._answer, args=(loop, self.out), name=f"host {self._name}", daemon=True
-        )
+        """Start asking; None while an earlier question hangs."""
         try:
-            self._thread.start()
-        except RuntimeError as error:  # no thread to be had
-            self._thread = None
-            self.out.set_result([SourceError(Cause.COMM, f"{self._name}: {error}")] * len(self._asks))
-        return self.out
+            # an answer that came after it was given up is old by now: it is dropped and asked for again
+            answer = self._lane.ask(lambda: [ask() for ask in self._asks.values()])
+        except OSError as error:
+            answer = asyncio.get_running_loop().create_future()
+            answer.set_result(self._silent(str(error.strerror)))
+        self.out = answer or self.out
+        return answer
 
     def told(self) -> Sequence[Told]:
         """What came of it, for each of ``rows``."""
@@ -283,25 +278,16 @@ class _Lane:
         if self.out.done():
             told, self.out = self.out.result(), None
             return told
-        return [SourceError(Cause.COMM, f"{self._name}: the kernel does not answer in time")] * len(
-            self._asks
-        )
+        return self._silent("the kernel does not answer in time")
 
     def leave(self) -> None:
         """Collect a thread that has answered; what was asked is of no interest any more."""
-        if self._thread is not None and (self.out is None or self.out.done()):
-            self._thread.join(LEAVE_S)
+        self._lane.leave()
+        if self.out is not None and self.out.done():
             self.out = None
 
-    def _answer(self, loop: asyncio.AbstractEventLoop, out: asyncio.Future[list[Told]]) -> None:
-        """In the thread."""
-        deed: Callable[[], object]
-        try:
-            deed = partial(out.set_result, [ask() for ask in self._asks])
-        except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
-            deed = partial(out.set_exception, error)
-        with suppress(RuntimeError):  # the loop is closed: the house left while the kernel was silent
-            loop.call_soon_threadsafe(deed)
+    def _silent(self, why: str) -> list[Told]:
+        return [SourceError(Cause.COMM, f"{self._name}: {why}")] * len(self._asks)
 
 
 def _told(address: str, ask: Ask) -> Told:
@@ -317,11 +303,12 @@ def _told(address: str, ask: Ask) -> Told:
         return SourceError(Cause.GARBLED, f"{address}: what is read is no text")
 
 
-def _lanes(points: Sequence[Point], here: _Box) -> list[_Lane]:
-    lanes: dict[str, _Lane] = {}
+def _lanes(points: Sequence[Point], here: _Box) -> list[_Readings]:
+    lanes: dict[str, _Readings] = {}
     for row, point in enumerate(points):
-        name, ask = here.reading(parse_address(point.address))
-        lanes.setdefault(name, _Lane(name)).add(row, partial(_told, point.address, ask))
+        place = parse_address(point.address)
+        name, ask = here.reading(place)
+        lanes.setdefault(name, _Readings(name)).add(row, place, partial(_told, point.address, ask))
     return list(lanes.values())
 
 
@@ -409,8 +396,8 @@ class _Box:
         chips = [(zone, "type", "temp") for zone in self._listed("class/thermal", "thermal_zone*")]
         chips += [(chip, "name", "temp*_input") for chip in self._listed("class/hwmon", "hwmon*")]
         for folder, label, inputs in chips:
-            called = _text(folder / label).strip()
-            if called == name or (not name and box.is_cpu_sensor(called)):
+            called = _label(folder / label)
+            if called == name if name else box.is_cpu_sensor(called):
                 found += folder.glob(inputs)
         if not found:
             what = f"no temperature sensor “{name}”" if name else "no temperature of its processor"
@@ -421,7 +408,7 @@ class _Box:
         """The Raspberry Pi's: its kernel driver remembers dips between two looks, the bare firmware does not."""
         for chip in self._listed("class/hwmon", "hwmon*"):
             path = chip / "in0_lcrit_alarm"
-            if path.exists() and _text(chip / "name").strip() == "rpi_volt":
+            if path.exists() and _label(chip / "name") == "rpi_volt":
                 return box.contact(_text(path), str(path))
         for path in self._listed("devices/platform", "*firmware/get_throttled", "*/*firmware/get_throttled"):
             return box.throttled_under_voltage(_text(path), str(path))
@@ -475,6 +462,14 @@ class _Box:
 def _text(path: Path) -> str:
     with path.open("rb", buffering=0) as file:
         return (file.read(MAX_FILE_BYTES) or b"").decode()
+
+
+def _label(path: Path) -> str:
+    """What a sensor calls itself; "" for one that does not say: the others are asked all the same."""
+    try:
+        return _text(path).strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _disk_free(path: str) -> float:

@@ -6,9 +6,12 @@ import asyncio
 import base64
 import hashlib
 import io
+import os
 import re
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -237,6 +240,38 @@ def test_a_password_file_open_to_others_is_refused_unless_systemd_guards_it(
     asyncio.run(story())
 
 
+def test_a_dead_password_file_costs_its_camera_only_and_no_shared_thread(tmp_path: Path) -> None:
+    """A FIFO hangs as a dead network drive does; names are looked up in the threads that all parts share."""
+    path = tmp_path / "password"
+    os.mkfifo(path, 0o600)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1, "look-up"))
+        async with serving(always(reply(WHOLE))) as port:
+            one = there(port, username="admin", password_file=path, timeout_s=0.3)
+            with pytest.raises(SourceError, match="no picture within") as first:
+                await one.capture()
+            for _ in range(5):
+                with pytest.raises(SourceError, match="still do not answer") as again:
+                    await one.capture()
+                assert first.value.quality_cause is again.value.quality_cause is Cause.COMM
+            assert sum(thread.name == "camera cam1" for thread in threading.enumerate()) == 1
+            async with asyncio.timeout(10):
+                assert await loop.getaddrinfo("localhost", 80)
+                assert (await there(port).capture()).jpeg == WHOLE
+                await asyncio.to_thread(path.write_text, "geheim")  # the drive is back
+                path.unlink()
+                secret(tmp_path)
+                while True:
+                    with suppress(SourceError):
+                        assert (await one.capture()).jpeg == WHOLE
+                        break
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [
@@ -248,6 +283,7 @@ def test_a_password_file_open_to_others_is_refused_unless_systemd_guards_it(
         ({"trusted": Path("cam.pem")}, "url"),
         ({"profile": "p1"}, "profile"),
         ({"username": "a:b", "password_file": Path("p")}, "username"),
+        ({"username": "a\x01", "password_file": Path("p")}, "username"),
         ({"period_s": 0.1}, "period_s"),
         ({"before": 8}, "before"),
         ({"after": 9}, "after"),

@@ -154,6 +154,7 @@ def test_the_pinned_certificate_is_enough_and_its_name_does_not_matter(authority
             pin = tmp_path / "pins"
             pin.mkdir()
             (pin / "cam.pem").write_bytes(own.certificate.read_bytes())
+            (pin / "README.txt").write_text("not a certificate, and none of its business")
             (pin / "old.pem").write_bytes(authority.server("old").certificate.read_bytes())
             chosen = pin if form == "folder" else getattr(own, form)
             one = asking(there.url, username="viewer", password_file=secret, trusted=chosen)

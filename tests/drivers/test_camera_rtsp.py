@@ -226,3 +226,18 @@ def test_without_ffmpeg_the_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     error = asyncio.run(refusal(asking("rtsp://127.0.0.1/cam")))
     assert "apt-get install --no-install-recommends ffmpeg" in error.detail
+
+
+def test_an_ffmpeg_that_cannot_be_started_is_an_error_of_its_camera(monkeypatch, tmp_path):
+    (tmp_path / "ffmpeg").write_bytes(b"\x7fELF of another machine")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    error = asyncio.run(refusal(asking("rtsp://127.0.0.1:1/")))
+    assert error.quality_cause is Cause.REFUSED
+    assert "cannot be started" in error.detail
+
+
+def test_what_a_camera_lacks_is_told_before_it_is_asked(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "apt-get install" in camera.lacking(camera.Options("rtsp://127.0.0.1/"))
+    assert camera.lacking(camera.Options("http://127.0.0.1/")) == ""

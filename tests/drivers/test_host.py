@@ -211,6 +211,21 @@ def test_a_hanging_file_costs_its_lane_only_is_waited_for_once_and_its_late_answ
     asyncio.run(story())
 
 
+def test_two_points_of_the_same_reading_share_it_though_written_differently(kernel: Kernel) -> None:
+    scan = read(kernel, "cpu.load", "cpu.load", "cpu.load:")
+    assert scan.quality.tolist() == [GOOD] * 3
+    assert scan.values.tolist() == [25] * 3
+
+
+def test_a_sensor_without_a_name_costs_no_other_its_temperature(kernel: Kernel) -> None:
+    for number, name in ((7, b"\xff\xfe"), (8, "coretemp")):
+        kernel.say(f"sys/class/hwmon/hwmon{number}/name", name)
+        kernel.say(f"sys/class/hwmon/hwmon{number}/temp1_input", "51000\n")
+    kernel.say("sys/class/hwmon/hwmon9/temp1_input", "99000\n")
+    scan = asyncio.run(kernel.source(("cpu.temperature",), lambda _: None).read())
+    assert (scan.quality[0], scan.values[0]) == (GOOD, 51.0)
+
+
 def test_stopping_does_not_wait_for_a_thread_that_hangs_and_it_ends_by_itself(kernel: Kernel) -> None:
     async def story() -> None:
         kernel.hang("ups/online")
