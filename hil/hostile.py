@@ -6,14 +6,22 @@ Every kind is a function of the dice and of what the device should have said; ``
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from hil.strict import Question, crc16
 
 MAX_BYTES: Final = 600
 """No attack is longer; the longest right answer has 260 bytes."""
 CLOSE: Final = "close"
 STAY: Final = "stay"
+
+_TCP_REQUEST: Final = struct.Struct(">HHHBBHH")
+_RTU_REQUEST: Final = struct.Struct(">BBHH")
+REQUEST_BYTES: Final = {"tcp": _TCP_REQUEST.size, "rtu_over_tcp": _RTU_REQUEST.size + 2}
+"""Of every request that reads, by transport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,41 @@ class Truth:
     previous: bytes
     head: int
     seal: Callable[[bytes], bytes]
+
+
+def question_of(transport: str, request: bytes) -> Question:
+    """What a request of ``REQUEST_BYTES`` asks for."""
+    if transport == "tcp":
+        transaction, _, _, unit, code, start, count = _TCP_REQUEST.unpack(request)
+        return Question(transaction, unit, code, start, count)
+    unit, code, start, count = _RTU_REQUEST.unpack(request[:-2])
+    return Question(0, unit, code, start, count)
+
+
+def truth_of(transport: str, question: Question, data: bytes, previous: bytes) -> Truth:
+    """The right answer that carries this data.
+
+    Args:
+        transport: as the driver names it.
+        question: what was asked.
+        data: of the registers.
+        previous: the right answer before this one.
+    """
+    pdu = bytes((question.unit, question.function_code, len(data))) + data
+    if transport == "tcp":
+        head = struct.pack(">HHH", question.transaction, 0, len(pdu))
+        return Truth(head + pdu, previous, len(head), _announce)
+    return Truth(_check(pdu), previous, 0, _check)
+
+
+def _announce(frame: bytes) -> bytes:
+    """The length field put right."""
+    return frame[:4] + struct.pack(">H", len(frame) - 6) + frame[6:]
+
+
+def _check(frame: bytes) -> bytes:
+    """The checksum appended."""
+    return frame + crc16(frame).to_bytes(2, "little")
 
 
 def attack(dice: random.Random, truth: Truth, seeds: tuple[bytes, ...] = ()) -> Attack:

@@ -1,9 +1,11 @@
-"""A million hostile answers: what an independent strict reader calls invalid never becomes a good value.
+"""Hostile answers (20,000; a million with --long): what a strict reader calls invalid never becomes a good value.
 
 Many sources of the product poll devices over real sockets; each device answers with an attack (``hil.hostile``)
 while a strict reader (``hil.strict``) follows every byte it sends. A good value is right only if it stands in the
 answer that the strict reader holds valid at that moment. Afterwards all devices turn honest, and every source must
 read them again. The pause before a new connection is taken out, or a run would measure nothing else.
+
+A share of the right answers must be believed even under attack, and no device may be asked for more than to be read.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import termios
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,9 +28,10 @@ from drivers import modbus
 from drivers.kit.contract import Source
 from drivers.kit.quality import is_bad
 from drivers.kit.scan import Device, Point, Scan
-from hil.hostile import CLOSE, KINDS, Truth, attack
+from hil.hostile import CLOSE, KINDS, REQUEST_BYTES, attack, question_of, truth_of
+from hil.modbus_plc import READ_FUNCTIONS
 from hil.scenarios import Figures
-from hil.strict import READERS, Question, Reader, crc16
+from hil.strict import READERS, Question, Reader
 
 SHORT_ANSWERS: Final = 20_000
 LONG_ANSWERS: Final = 1_000_000
@@ -47,11 +50,15 @@ RECOVERY_S: Final = 30.0
 WARM: Final = 0.3
 """Share of the answers after which memory must be flat."""
 MAX_GROWTH_BYTES: Final = 8 << 20
+MIN_BELIEVED: Final = {"tcp": 0.25}
+"""Share of the right answers that is believed at least; elsewhere one is enough, for without a transaction identifier
+every answer after a doubtful one is doubtful, and thrown away by design."""
 MAX_EXAMPLES: Final = 20
 POLL_S: Final = 0.02
 
-_TCP_REQUEST: Final = struct.Struct(">HHHBBHH")
-_RTU_REQUEST: Final = struct.Struct(">BBHH")
+RIGHT: Final = "right"
+HONEST: Final = "honest"
+
 _POINTS: Final = (
     *(Point(f"u{k}", f"4{k + 1:04d}") for k in range(4)),
     Point("i4", "40005", type="int16"),
@@ -88,13 +95,34 @@ def value_of(point: int, words: Mapping[int, int]) -> float:
 
 @dataclass(slots=True)
 class Tally:
-    """What happened, over all devices."""
+    """What happened, over all devices.
 
-    answers: Counter[str]
-    kinds: Counter[str]
-    accepted: int
-    honest: bool
-    breaches: list[str]
+    Attributes:
+        kinds: answers by transport and kind of attack; those of the honest phase are of the kind ``HONEST``.
+        believed: likewise, scans with a good value after such an answer.
+        functions: how often each function code was asked.
+        honest: the attack is over.
+        breaches: examples of what was believed and must not be.
+    """
+
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    believed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    functions: Counter[int] = field(default_factory=Counter)
+    honest: bool = False
+    breaches: list[str] = field(default_factory=list)
+
+    @property
+    def writes_seen(self) -> int:
+        """Requests that do more than read."""
+        return sum(count for code, count in self.functions.items() if code not in READ_FUNCTIONS)
+
+    def disbelief(self, transport: str) -> str:
+        """Why a transport's right answers were believed too seldom under attack, "" if they were not."""
+        right, believed = self.kinds[transport, RIGHT], self.believed[transport, RIGHT]
+        least = max(1, math.ceil(MIN_BELIEVED.get(transport, 0.0) * right))
+        if believed >= least:
+            return ""
+        return f"{transport}: {believed} of {right} right answers were believed under attack, {least} are due"
 
 
 class HostileDevice:
@@ -156,7 +184,7 @@ class HostileDevice:
         if wrong and len(self.tally.breaches) < MAX_EXAMPLES:
             self.tally.breaches.append(f"{self.name}: believed after {self.last}: {', '.join(wrong)}")
         self.words.clear()  # what was said before one scan is no ground for the next
-        self.tally.accepted += 1
+        self.tally.believed[self.transport, self.last] += 1
         if self.tally.honest:
             self.good.set()
 
@@ -187,27 +215,30 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        size = _TCP_REQUEST.size if self._device.transport == "tcp" else _RTU_REQUEST.size + 2
+        size = REQUEST_BYTES[self._device.transport]
         while len(self._buffer) >= size:
             request, self._buffer = self._buffer[:size], self._buffer[size:]
             self._answer(request)
 
     def _answer(self, request: bytes) -> None:
         device, dice = self._device, self._device.dice
-        question = _question(device.transport, request)
+        question = question_of(device.transport, request)
+        device.tally.functions[question.function_code] += 1
         self._stop()  # a slow attack under way ends here, as a new question does to a real device
+        if question.function_code not in READ_FUNCTIONS:
+            return
         self._reader.asked(question)
         self._question = question
-        truth = _truth(device.transport, question, dice.randbytes(question.data_bytes), self._previous)
+        truth = truth_of(device.transport, question, dice.randbytes(question.data_bytes), self._previous)
         self._previous = truth.answer
-        device.tally.answers[device.transport] += 1
         if device.tally.honest:
-            device.last = "honest"
+            device.last = HONEST
+            device.tally.kinds[device.transport, HONEST] += 1
             self._send((truth.answer,), "")
             return
         chosen = attack(dice, truth, device.seeds)
         device.last = chosen.kind
-        device.tally.kinds[chosen.kind] += 1
+        device.tally.kinds[device.transport, chosen.kind] += 1
         self._send(chosen.pieces, chosen.end)
 
     def _send(self, pieces: tuple[bytes, ...], end: str) -> None:
@@ -239,32 +270,6 @@ class _Connection(asyncio.Protocol):
             self._sending = None
 
 
-def _question(transport: str, request: bytes) -> Question:
-    if transport == "tcp":
-        transaction, _, _, unit, code, start, count = _TCP_REQUEST.unpack(request)
-        return Question(transaction, unit, code, start, count)
-    unit, code, start, count = _RTU_REQUEST.unpack(request[:-2])
-    return Question(0, unit, code, start, count)
-
-
-def _truth(transport: str, question: Question, data: bytes, previous: bytes) -> Truth:
-    pdu = bytes((question.unit, question.function_code, len(data))) + data
-    if transport == "tcp":
-        head = struct.pack(">HHH", question.transaction, 0, len(pdu))
-        return Truth(head + pdu, previous, len(head), _announce)
-    return Truth(_check(pdu), previous, 0, _check)
-
-
-def _announce(frame: bytes) -> bytes:
-    """The length field put right."""
-    return frame[:4] + struct.pack(">H", len(frame) - 6) + frame[6:]
-
-
-def _check(frame: bytes) -> bytes:
-    """The checksum appended."""
-    return frame + crc16(frame).to_bytes(2, "little")
-
-
 async def run(*, long: bool) -> Figures:
     """Attack and judge."""
     return await play(LONG_ANSWERS if long else SHORT_ANSWERS)
@@ -282,7 +287,7 @@ async def play(
         sources: transport -> number of sources.
         make: the driver under test; another one where a test needs a broken one.
     """
-    tally = Tally(Counter(), Counter(), 0, honest=False, breaches=[])
+    tally, sources = Tally(), sources or SOURCES
     complaints: list[str] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(str(context.get("exception", context))))
@@ -290,25 +295,26 @@ async def play(
     async with AsyncExitStack() as stack:
         stack.enter_context(_without_pauses())
         stack.enter_context(_errors_into(complaints))
-        devices, running = await _start(stack, tally, sources or SOURCES, make)
-        while tally.answers.total() < answers and not any(task.done() for task in running):
-            if not memory[0] and tally.answers.total() >= WARM * answers:
+        devices, running = await _start(stack, tally, sources, make)
+        while tally.kinds.total() < answers and not any(task.done() for task in running):
+            if not memory[0] and tally.kinds.total() >= WARM * answers:
                 memory[0] = _resident_bytes()
             await asyncio.sleep(POLL_S)
         memory[1] = _resident_bytes()
-        attacks = dict(tally.answers)
+        problems = [why for transport in sources if (why := tally.disbelief(transport))]
         tally.honest = True
         recovered = await _recovered(devices)
         complaints += [f"run() ended: {task}" for task in running if task.done()]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-    problems = [*tally.breaches, *complaints[:MAX_EXAMPLES]]
+    problems += [*tally.breaches, *complaints[:MAX_EXAMPLES]]
+    attacks = {transport: sum(tally.kinds[transport, kind] for kind in KINDS) for transport in sources}
     growth = memory[1] - memory[0]
     if growth > MAX_GROWTH_BYTES:
         problems.append(f"memory grew by {growth} bytes")
-    if not tally.accepted:
-        problems.append("no answer at all was believed, the right ones neither")
+    if tally.writes_seen:
+        problems.append(f"{tally.writes_seen} requests that do more than read")
     if recovered < len(devices):
         problems.append(f"{len(devices) - recovered} sources do not read an honest device any more")
     return {
@@ -316,13 +322,15 @@ async def play(
         "seed": SEED,
         "answers": sum(attacks.values()),
         "answers_by_transport": attacks,
-        "believed": tally.accepted,
+        "right": {transport: tally.kinds[transport, RIGHT] for transport in sources},
+        "right_believed": {transport: tally.believed[transport, RIGHT] for transport in sources},
         "breaches": len(tally.breaches),
         "exceptions": len(complaints),
         "recovered": recovered,
         "sources": len(devices),
-        "kinds": {kind: tally.kinds[kind] for kind in KINDS},
+        "kinds": {kind: sum(tally.kinds[transport, kind] for transport in sources) for kind in KINDS},
         "memory_growth_bytes": growth,
+        "modbus_writes_seen": tally.writes_seen,
         "problems": problems,
     }
 
