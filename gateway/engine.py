@@ -8,7 +8,8 @@ Judges whole columns; Python objects appear only where something changes. Rules,
 2. An uncertain value may raise a limit and never clears one.
 3. A number that is not finite is bad, whatever its quality byte says.
 4. Bad quality is an alarm of its own: one per source while all its points lack communication, else one per
-   point. Causes that people bring about on purpose (``ON_PURPOSE``) are shown, are no alarm and clear none.
+   point; so is a value out of range (``BEYOND``), which a broken loop may be. Causes that people bring about on
+   purpose (``ON_PURPOSE``) are shown, are no alarm and clear none.
 5. A source falls and comes back as one, whatever the number of its scans: while part of its points is missing and
    may be only the first or the last, there is its one alarm or none yet; after ``sources.SETTLE_S`` there is one per
    point that is still missing.
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.kit.quality import GOOD, Cause, QualityArray, Status, bad, cause_of, is_bad
+from drivers.kit.quality import quality as quality_of
 from drivers.kit.scan import IndexArray, Scan
 from gateway.alarm import life
 from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind
@@ -40,9 +42,13 @@ ON_PURPOSE: Final = frozenset(
     | {Cause.MUTED, Cause.STARTUP}
 )
 """Causes of bad quality that are not an alarm: somebody is working there, or nothing has been read yet."""
+BEYOND: Final = frozenset({Cause.OVER_RANGE, Cause.UNDER_RANGE})
+"""Causes of uncertain quality that are an alarm."""
 
 _ALARMING: Final = np.array([Cause(c) not in ON_PURPOSE if c < len(Cause) else True for c in range(64)])
 _COMM: Final = np.array([c in (Cause.COMM, Cause.NOT_READ) for c in range(64)])
+_BEYOND: Final = np.isin(np.arange(256), [quality_of(Status.UNCERTAIN, cause) for cause in BEYOND])
+"""For every quality byte: the value is kept, and out of range."""
 _SIDES: Final[tuple[tuple[str, AlarmType, tuple[int, ...]], ...]] = (
     ("low", "limit", (0, 1)),
     ("high", "limit", (3, 2)),
@@ -110,6 +116,7 @@ class Engine:
         values: float64[n], last value of each point that was not bad; NaN before the first.
         quality: uint8[n], quality of the last reading.
         taken_ns: int64[n], UTC of the last reading, 0 before the first.
+        value_ns: int64[n], UTC of the reading that ``values`` holds, 0 before the first.
         alarms: live alarms by condition: active, or returned and not yet acknowledged.
         strangers: scans of unknown devices or of more points than the device has, refused and counted.
     """
@@ -137,6 +144,7 @@ class Engine:
         self.values = np.full(n, np.nan)
         self.quality: QualityArray = np.full(n, bad(Cause.STARTUP), dtype=np.uint8)
         self.taken_ns = np.zeros(n, dtype=np.int64)
+        self.value_ns = np.zeros(n, dtype=np.int64)
         self.alarms: dict[str, Alarm] = {}
         self.strangers = 0
         self._exact: dict[str, dict[int, int | str]] = {}
@@ -237,6 +245,21 @@ class Engine:
         self._raise_or_clear(f"gateway/{name}", "gateway", "", name, "FAULT", cause, now)
         return self._outcome(())
 
+    def live(self, alarm: Alarm) -> Alarm:
+        """An alarm for people to look at: with its point's value now and the peak so far.
+
+        The alarm that stands keeps those of its last change, as they are in the record.
+        """
+        row = self._row.get(alarm.point_id)
+        if row is None or not alarm.active or alarm.type not in ("limit", "digital"):
+            return alarm
+        value, peak = self.values[row], self._peak[int(not alarm.condition.endswith("/low")), row]
+        return replace(
+            alarm,
+            value=alarm.value if np.isnan(value) else float(value),
+            peak=alarm.peak if np.isnan(peak) else float(peak),
+        )
+
     def attach(self, alarm_id: str, snapshot_id: str) -> None:
         """A picture was taken for an alarm; its next change names it."""
         for condition, alarm in self.alarms.items():
@@ -260,13 +283,17 @@ class Engine:
         unusable = np.zeros(len(rows), dtype=np.bool_) if all_good else is_bad(quality)
         if not all_good and not (finite | unusable).all():
             return self._judge([_without_false_good(scan) for scan in scans], now)
+        taken_ns = np.repeat([scan.taken_ns for scan in scans_by_row], sizes)
+        self.taken_ns[index] = taken_ns
         if all_good:
             self.values[index] = values
+            self.value_ns[index] = taken_ns
         else:
-            self.values[rows[~unusable]] = values[~unusable]
+            usable = rows[~unusable]
+            self.values[usable] = values[~unusable]
+            self.value_ns[usable] = taken_ns[~unusable]
         same_quality = np.array_equal(self.quality[index], quality)
         self.quality[index] = quality
-        self.taken_ns[index] = np.repeat([scan.taken_ns for scan in scans_by_row], sizes)
         if not same_quality or self._unsettled:
             self._judge_quality(rows, quality, unusable, now)
             self._unsettled = bool(self._quality_alarm.any() or self._sources.down.any())
@@ -352,10 +379,11 @@ class Engine:
         if not np.array_equal(self._sources.missing[rows], comm):
             for k in self._sources.move(rows, comm, now.mono_ns):
                 self._tell_source(k, now)
+        telling = unusable | _BEYOND[quality]
         alarming = (
-            unusable & _ALARMING[quality >> 2] & ~(comm & self._sources.settling[self._sources.of[rows]])
+            telling & _ALARMING[quality >> 2] & ~(comm & self._sources.settling[self._sources.of[rows]])
         )
-        changed = np.where(unusable, alarming & ~self._quality_alarm[rows], self._quality_alarm[rows])
+        changed = np.where(telling, alarming & ~self._quality_alarm[rows], self._quality_alarm[rows])
         for i in np.flatnonzero(changed):
             cause = cause_of(int(quality[i])).word if alarming[i] else ""
             self._set_quality_alarm(int(rows[i]), cause, now)

@@ -29,6 +29,7 @@ GRAVITY: Final = (
     Cause.STARTUP,
     Cause.CLOCK,
     Cause.DEVICE_FAULT,
+    Cause.FROZEN,
     Cause.DISABLED,
     Cause.MAINTENANCE,
     Cause.CALIBRATION,
@@ -36,12 +37,15 @@ GRAVITY: Final = (
     Cause.WARM_UP,
     Cause.MUTED,
     Cause.MANUAL,
-    Cause.FROZEN,
     Cause.OVER_RANGE,
     Cause.UNDER_RANGE,
     Cause.NONE,
 )
-"""Which cause is told of a value that has several; first of all counts how bad it is."""
+"""Which cause is told of a value that has several; first of all counts how bad it is.
+
+What stands still is told before what people bring about on purpose: the status word of a dead instrument is as old
+as its value.
+"""
 assert set(GRAVITY) == set(Cause), "every cause has its place"
 
 _UNREAD: Final = np.isin(

@@ -364,24 +364,41 @@ OVER = quality(Status.UNCERTAIN, Cause.OVER_RANGE)
 UNDER = quality(Status.UNCERTAIN, Cause.UNDER_RANGE)
 
 
-def test_out_of_range_may_raise_and_never_clears_and_is_no_alarm_of_its_own():
+def test_out_of_range_may_raise_a_limit_and_never_clears_one_and_is_an_alarm_of_its_own():
     bench = Bench()
-    assert bench.see(95.0, OVER) == ["raise LT-1/high HH"]
+    assert bench.see(95.0, OVER) == ["raise LT-1/quality BAD", "raise LT-1/high HH"]
+    assert bench.live("LT-1/quality").cause == "over_range"
     assert bench.see(105.0, OVER) == []
     assert bench.see(-9.0, UNDER) == ["raise LT-1/low LL"], (
         "high stands: no good value has been seen below it"
     )
     assert bench.live().active
-    assert bench.see(50.0) == ["clear LT-1/low LL", "clear LT-1/high HH"]
+    assert bench.see(50.0) == ["clear LT-1/quality BAD", "clear LT-1/low LL", "clear LT-1/high HH"]
     assert bench.live().peak == 105.0, "the number counts although it is uncertain"
 
 
-def test_out_of_range_after_a_device_fault_ends_that_fault_alone():
+def test_a_broken_loop_without_a_low_limit_is_an_alarm():
+    bench = Bench(PointConfig(Point("GT", "40001"), limits=Limits(h=25.0, hh=50.0)))
+    assert bench.see(6.0) == []
+    assert bench.see(-25.0, UNDER) == ["raise GT/quality BAD"]
+    assert bench.see(-25.0, UNDER) == []
+    assert bench.see(6.0) == ["clear GT/quality BAD"]
+
+
+def test_out_of_range_does_not_end_the_alarm_of_a_device_fault():
     bench = Bench()
     bench.see(85.0)
     bench.see(math.nan, bad(Cause.DEVICE_FAULT))
-    assert bench.see(-1.0, UNDER) == ["clear LT-1/quality BAD", "raise LT-1/low LL"]
+    assert bench.see(-1.0, UNDER) == ["raise LT-1/low LL"]
     assert bench.live().active
+    assert bench.live("LT-1/quality").active
+    assert bench.see(math.nan, bad(Cause.MAINTENANCE)) == [], "and work on it clears nothing"
+
+
+def test_another_uncertain_value_ends_the_alarm_of_a_fault_and_is_none():
+    bench = Bench()
+    bench.see(math.nan, bad(Cause.DEVICE_FAULT))
+    assert bench.see(50.0, quality(Status.UNCERTAIN, Cause.MANUAL)) == ["clear LT-1/quality BAD"]
 
 
 ON_PURPOSE_CAUSES = [

@@ -71,6 +71,15 @@ def test_an_instrument_out_of_range_keeps_its_value() -> None:
     assert device.at(3, 999, 5) == [bad(Cause.MUTED), GOOD], "no value counts more than which"
 
 
+@pytest.mark.parametrize("word", ["disabled", "maintenance", "calibration", "simulation", "muted", "manual"])
+def test_a_dead_instrument_does_not_hide_behind_its_own_status_word(word: str) -> None:
+    beat = {"heartbeat_point": "beat", "heartbeat_s": 5.0}
+    device = Device(*gas(f"0={word}", **beat), Point("beat", "40003", "bit", bit=0))
+    seen = [device.at(second, 1, 1, 0)[0] for second in range(8)]
+    assert seen[4] == bad(Cause[word.upper()])
+    assert seen[5:] == [FROZEN] * 3
+
+
 def test_a_long_status_word_is_read_to_its_last_bit() -> None:
     device = Device(
         Point("gas", "40001", status_point="state", status_bits="31=muted"), Point("state", "40002", "uint32")
