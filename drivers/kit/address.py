@@ -47,7 +47,8 @@ REGISTERS_OF_TYPE: Final = {
 """Types a point may have, and how many registers one value takes; a string says so itself (``length``)."""
 MAX_STRING_REGISTERS: Final = 64
 ORDERS: Final = ("ABCD", "CDAB", "BADC", "DCBA")
-"""The bytes as they arrive, A the highest of the value; by analogy words and bytes of wider values."""
+"""The bytes as they arrive, A the highest of the value; by analogy words and bytes of wider values, and of a value of
+one register the bytes: BADC and DCBA have its lower one first."""
 LONG_ORDERS: Final = {"ABCDEFGH": "ABCD", "GHEFCDAB": "CDAB", "BADCFEHG": "BADC", "HGFEDCBA": "DCBA"}
 """The same four written out for a value of four registers."""
 
@@ -103,7 +104,7 @@ def parse_address(address: str) -> Place:
         "address",
         {"zh": f"“{address}”不是 Modbus 地址。", "en": f'"{address}" is not a Modbus address.'},
         {
-            "zh": "请写 40001、400001、30001、10001、00001(从 1 起)、FC03/0 或 0x0000(保持寄存器,从 0 起)。",
+            "zh": "请写 40001、400001、30001、10001、00001（从 1 起）、FC03/0 或 0x0000（保持寄存器，从 0 起）。",
             "en": "Write 40001, 400001, 30001, 10001, 00001 (counted from 1), FC03/0 or 0x0000 "
             "(a holding register, counted from 0).",
         },
@@ -127,7 +128,7 @@ def parse_regions(texts: Iterable[str]) -> Regions:
                 "unreadable",
                 {"zh": f"“{text}”不是地址区间。", "en": f'"{text}" is not a range of addresses.'},
                 {
-                    "zh": "请写同一张表的首尾地址,如 40101-40110 或 FC04/0-FC04/9。",
+                    "zh": "请写同一张表的首尾地址，如 40101-40110 或 FC04/0-FC04/9。",
                     "en": "Write first and last address of one table, such as 40101-40110 or FC04/0-FC04/9.",
                 },
             )
@@ -141,9 +142,8 @@ def locate(point: Point, unit_id: int) -> Span:
     Raises:
         PointError: address, type, bit, order, length or unit identifier do not go together.
     """
+    check_type(point)
     place = parse_address(point.address)
-    width = _width(point)
-    order_of(point)
     _check_bit(point, place)
     unit = unit_id if point.unit_id is None else point.unit_id
     if not 0 <= unit <= 255:
@@ -152,7 +152,7 @@ def locate(point: Point, unit_id: int) -> Span:
             {"zh": f"站号 {unit} 超出范围。", "en": f"The unit identifier {unit} is out of range."},
             {"zh": "请写 0 到 255。", "en": "Write 0 to 255."},
         )
-    span = Span(unit, place.function_code, place.offset, width)
+    span = Span(unit, place.function_code, place.offset, _width(point))
     if span.end > ITEMS_PER_TABLE:
         raise PointError(
             "address",
@@ -163,6 +163,16 @@ def locate(point: Point, unit_id: int) -> Span:
             {"zh": "请检查地址或数据类型。", "en": "Check the address or the type."},
         )
     return span
+
+
+def check_type(point: Point) -> None:
+    """Do type, length and order go together, whatever the address is?
+
+    Raises:
+        PointError: they do not.
+    """
+    _width(point)
+    order_of(point)
 
 
 def order_of(point: Point) -> str:
@@ -180,7 +190,7 @@ def order_of(point: Point) -> str:
                 "zh": f"{point.type} 没有字节序“{point.order}”。",
                 "en": f'A {point.type} has no order "{point.order}".',
             },
-            {"zh": f"请从中选一个:{'、'.join(allowed)}。", "en": f"Choose one of {', '.join(allowed)}."},
+            {"zh": f"请从中选一个：{'、'.join(allowed)}。", "en": f"Choose one of {', '.join(allowed)}."},
         )
     return LONG_ORDERS.get(point.order, point.order)
 
@@ -192,7 +202,7 @@ def _width(point: Point) -> int:
         raise PointError(
             "type",
             {"zh": f"不认识数据类型“{point.type}”。", "en": f'The type "{point.type}" is not known.'},
-            {"zh": f"请从中选一个:{known}。", "en": f"Choose one of {known}."},
+            {"zh": f"请从中选一个：{known}。", "en": f"Choose one of {known}."},
         )
     if point.type != "string":
         if point.length is not None:
@@ -200,7 +210,7 @@ def _width(point: Point) -> int:
                 "length",
                 {"zh": f"数据类型 {point.type} 没有长度。", "en": f"The type {point.type} has no length."},
                 {
-                    "zh": "请把“长度”留空,或把数据类型改为 string。",
+                    "zh": "请把“长度”留空，或把数据类型改为 string。",
                     "en": "Leave length empty, or write the type string.",
                 },
             )
@@ -208,7 +218,7 @@ def _width(point: Point) -> int:
     if point.length is None or not 1 <= point.length <= MAX_STRING_REGISTERS:
         raise PointError(
             "length",
-            {"zh": "文本需要长度(寄存器个数)。", "en": "A string needs its length in registers."},
+            {"zh": "文本需要长度（寄存器个数）。", "en": "A string needs its length in registers."},
             {"zh": f"请写 1 到 {MAX_STRING_REGISTERS}。", "en": f"Write 1 to {MAX_STRING_REGISTERS}."},
         )
     return point.length
@@ -221,7 +231,7 @@ def _check_bit(point: Point, place: Place) -> None:
             raise PointError(
                 "type",
                 {
-                    "zh": f"“{point.address}”是线圈或离散输入,只能是一位。",
+                    "zh": f"“{point.address}”是线圈或离散输入，只能是一位。",
                     "en": f'"{point.address}" is a coil or discrete input, one bit.',
                 },
                 {"zh": "数据类型请写 bit。", "en": "Write the type bit."},
@@ -229,18 +239,30 @@ def _check_bit(point: Point, place: Place) -> None:
         if point.bit is not None:
             raise PointError(
                 "bit",
-                {"zh": "线圈或离散输入没有位号。", "en": "A coil or discrete input has no bit number."},
+                {
+                    "zh": "线圈或离散输入本身就是一位，不用写第几位。",
+                    "en": "A coil or discrete input has no bit number.",
+                },
                 {"zh": "请把“位”留空。", "en": "Leave bit empty."},
+            )
+        if point.order != ORDERS[0]:
+            raise PointError(
+                "order",
+                {"zh": "线圈或离散输入没有字节序。", "en": "A coil or discrete input has no order of bytes."},
+                {"zh": "请把“字节序”留空。", "en": "Leave order empty."},
             )
     elif point.type == "bit" and (point.bit is None or not 0 <= point.bit < BITS_PER_REGISTER):
         raise PointError(
             "bit",
-            {"zh": "寄存器中的一位需要位号。", "en": "A bit of a register needs its number."},
-            {"zh": "请写 0(最低位)到 15。", "en": "Write 0 (lowest) to 15."},
+            {"zh": "没有写是寄存器的第几位（0–15）。", "en": "A bit of a register needs its number."},
+            {"zh": "请写 0（最低位）到 15。", "en": "Write 0 (lowest) to 15."},
         )
     elif point.type != "bit" and point.bit is not None:
         raise PointError(
             "bit",
-            {"zh": f"数据类型 {point.type} 没有位号。", "en": f"The type {point.type} has no bit number."},
-            {"zh": "请把“位”留空,或把数据类型改为 bit。", "en": "Leave bit empty, or write the type bit."},
+            {
+                "zh": f"数据类型 {point.type} 没有“第几位”。",
+                "en": f"The type {point.type} has no bit number.",
+            },
+            {"zh": "请把“位”留空，或把数据类型改为 bit。", "en": "Leave bit empty, or write the type bit."},
         )

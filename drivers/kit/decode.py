@@ -273,13 +273,11 @@ def _byte_order(point: Point, registers: int) -> tuple[int, ...]:
     """A number's bytes as they arrive, from its lowest to its highest; a text's in reading order.
 
     The letters name the bytes as they arrive, A the highest: CDAB and DCBA begin with the lowest word, BADC and
-    DCBA have the lower byte of each word first.
+    DCBA have the lower byte of each word first. So a value of one register knows two: ABCD is CDAB, BADC is DCBA.
     """
     order = order_of(point)
     if point.type == "string":
         return tuple(k ^ (order == "BADC") for k in range(2 * registers))
-    if registers == 1:
-        return 1, 0
     words = range(registers) if order in ("CDAB", "DCBA") else reversed(range(registers))
     first = 0 if order in ("BADC", "DCBA") else 1
     return tuple(byte for word in words for byte in (2 * word + first, 2 * word + 1 - first))
@@ -290,7 +288,7 @@ def _bit_place(point: Point, span: Span, start: int) -> tuple[int, int]:
     if span.function_code in BIT_TABLES:
         return start // 8, start % 8
     assert point.bit is not None, "a bit of a register has a number (address.locate)"
-    return 2 * start + (0 if point.bit >= 8 else 1), point.bit % 8
+    return 2 * start + _byte_order(point, 1)[point.bit // 8], point.bit % 8
 
 
 def _index(columns: list[int], places: list[tuple[int, ...]]) -> NDArray[np.intp]:

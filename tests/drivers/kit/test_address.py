@@ -58,6 +58,8 @@ def test_what_is_no_address_is_refused_with_cause_and_remedy_in_both_languages(t
         (Point("a", "40001", type="uint16", bit=0), "bit"),
         (Point("a", "40001", type="double"), "type"),
         (Point("a", "40001", type="float32", order="ACBD"), "order"),
+        (Point("a", "00001", type="bit", order="DCBA"), "order"),
+        (Point("a", "10001", type="bit", order="CDAB"), "order"),
         (Point("a", "465536", type="float32"), "address"),
         (Point("a", "40001", unit_id=256), "unit_id"),
         (Point("a", "465534", type="float64"), "address"),

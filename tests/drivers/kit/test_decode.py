@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from drivers.kit.decode import compile_plan
 from drivers.kit.errors import PointError
 from drivers.kit.planner import plan
-from drivers.kit.quality import GOOD, Cause, bad
+from drivers.kit.quality import GOOD, Cause, bad, cause_of
 from drivers.kit.scan import Point
 
 CODES = {
@@ -34,6 +34,8 @@ LETTERS = {"ABCD": "ABCDEFGH", "CDAB": "GHEFCDAB", "BADC": "BADCFEHG", "DCBA": "
 def by_hand(point: Point, memory: bytes, offset: int) -> float:
     """One value, by the letters of its order: the place of A is where the highest byte arrived."""
     arrived = memory[2 * offset :]
+    if point.type in ("bit", "fixed256", "fixed100") and point.order in ("BADC", "DCBA"):
+        arrived = arrived[1::-1]
     if point.type == "bit":
         assert point.bit is not None
         return float(struct.unpack(">H", arrived[:2])[0] >> point.bit & 1)
@@ -41,7 +43,8 @@ def by_hand(point: Point, memory: bytes, offset: int) -> float:
         steps = int(point.type[5:])
         return math.nan if arrived[1] >= steps else float(Fraction(arrived[0] * steps + arrived[1], steps))
     registers = 1 if point.type == "bcd16" else 2 if point.type == "bcd32" else WIDTH[CODES[point.type][1]]
-    letters = {1: "AB", 2: point.order, 4: LETTERS[point.order]}[registers]
+    single = "BA" if point.order in ("BADC", "DCBA") else "AB"
+    letters = {1: single, 2: point.order, 4: LETTERS[point.order]}[registers]
     arrived = bytes(arrived[letters.index(letter)] for letter in "ABCDEFGH"[: 2 * registers])
     if point.type.startswith("bcd"):
         return float(arrived.hex()) if arrived.hex().isdecimal() else math.nan
@@ -104,6 +107,25 @@ def test_columns_equal_the_decoder_by_hand(
             assert float(exact[row]) == value
         else:
             assert point.type not in ("uint64", "int64") or abs(value) <= 2**53
+
+
+@pytest.mark.parametrize(
+    ("order", "number", "bits"),
+    [("ABCD", 0x0102, [8]), ("CDAB", 0x0102, [8]), ("BADC", 0x0201, [9]), ("DCBA", 0x0201, [9])],
+)
+def test_a_single_register_knows_the_order_of_its_bytes(order: str, number: int, bits: list[int]) -> None:
+    points = (
+        Point("u", "40001", order=order),
+        Point("b", "40001", "bcd16", order=order),
+        Point("f", "40001", "fixed256", order=order),
+        Point("l", "40001", order=order, fault_values=f"{number}=over_range"),
+        *(Point(f"bit{k}", "40001", "bit", bit=k, order=order) for k in range(16)),
+    )
+    (values, quality) = decoded(points, b"\1\2")
+    assert values[:3] == [number, int(f"{number:x}"), number / 256]
+    assert cause_of(quality[3]) is Cause.OVER_RANGE
+    assert [k for k in range(8, 16) if values[4 + k]] == bits
+    assert [k for k in range(8) if values[4 + k]] == [1 if number == 0x0102 else 0]
 
 
 @pytest.mark.parametrize(
