@@ -13,16 +13,18 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
-from buffer.errors import SpoolError
-from buffer.files import SnapshotFiles
+from buffer.errors import DiskError, SpoolError
+from buffer.files import SnapshotFiles, Stored
 from drivers.kit.contract import Camera
 from drivers.kit.darkness import is_black
 from drivers.kit.errors import SourceError
 from drivers.kit.quality import Cause
 from drivers.kit.scan import Picture
 from drivers.kit.shots import Complaint, Sameness
+from drivers.wire.lane import Lane
 from gateway.engine import Capture
 from gateway.instant import rfc3339
 from gateway.plant import CameraConfig
@@ -45,6 +47,8 @@ FAILURES_TO_TELL: Final = 2
 """Misses in a row that make a failure; a refusal is one at once."""
 JUDGE_S: Final = 10.0
 """A picture that goes on no record is looked at for darkness so often."""
+STORE_S: Final = 10.0
+"""So long a disk may take to keep a picture; an SD card's worst moments last seconds."""
 SPREAD_S: Final = 1.0
 """Cameras begin within this time, not all at once."""
 
@@ -128,6 +132,7 @@ class Watcher:
         self._keep = keep
         self._attach = attach
         self._shots = camera.shots
+        self._disk: Lane[Stored] = Lane(f"pictures {config.name}")
         self._ring = _Ring(self._shots.before, self._shots.ring_bytes)
         self._owed: dict[str, _Owed] = {}
         self._new: list[str] = []
@@ -273,13 +278,40 @@ class Watcher:
         """One record for one picture; an alarm that comes later than the record is told of it only."""
         if not shot.snapshot_id:
             await self._judge(shot)
-            stored = await asyncio.to_thread(self._files.store, shot.picture.jpeg)
+            stored = await self._store(shot.picture)
             self._record(shot, position, alarms)
-            if stored.deleted:
-                item = {"sha256": list(stored.deleted), "cause": "quota"}
-                self._keep("pictures_given_up", item, shot.picture.taken_ns)
+            self._give_up(stored, shot.picture.taken_ns)
         for alarm in alarms:
             self._attach(alarm, shot.snapshot_id)
+
+    async def _store(self, picture: Picture) -> Stored:
+        """Keep a picture's file. A dead disk costs this camera's pictures; no thread that others need waits for it.
+
+        Raises:
+            SpoolError: it is not kept, or not in time.
+        """
+        try:
+            answer = self._disk.ask(partial(self._files.store, picture.jpeg))
+        except OSError as e:
+            raise DiskError(f"{self.name}: a picture cannot be kept: {e.strerror}") from e
+        if answer is not None:
+            done, _ = await asyncio.wait({answer}, timeout=STORE_S)
+            if done:
+                return answer.result()
+            answer.add_done_callback(partial(self._late, picture.taken_ns))
+        raise DiskError(f"{self.name}: the disk for snapshots does not answer; look after it")
+
+    def _late(self, taken_ns: int, answer: asyncio.Future[Stored]) -> None:
+        """Nobody waits for it any more, but what it gave up for the quota is on record."""
+        try:
+            self._give_up(answer.result(), taken_ns)
+        except SpoolError as e:
+            log.info("camera %s: the disk for snapshots answers again: %s", self.name, e)
+
+    def _give_up(self, stored: Stored, taken_ns: int) -> None:
+        if stored.deleted:
+            item = {"sha256": list(stored.deleted), "cause": "quota"}
+            self._keep("pictures_given_up", item, taken_ns)
 
     def _record(self, shot: _Shot, position: Position, alarms: Sequence[str]) -> None:
         picture = shot.picture

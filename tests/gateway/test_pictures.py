@@ -2,10 +2,14 @@
 
 import asyncio
 import hashlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from buffer.files import SnapshotFiles
 from drivers import camera
+from gateway import pictures
 from gateway.engine import Capture
 from gateway.pictures import MAX_WISHES, Watcher
 from gateway.plant import CameraConfig
@@ -292,6 +296,48 @@ def test_a_disk_that_does_not_take_a_picture_is_told_and_passes(tmp_path):
             (tmp_path / "pictures").unlink()
             await until(lambda: plant.positions("A") == ["at"])
             assert plant.watcher.failure == ""
+
+    asyncio.run(story())
+
+
+def test_a_disk_that_hangs_costs_its_camera_only_and_is_not_asked_twice(tmp_path, monkeypatch):
+    """Opening a FIFO that nobody reads hangs as a dead disk does."""
+    monkeypatch.setattr(pictures, "STORE_S", 0.3)
+
+    async def story():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "look-up"))
+        async with watched(tmp_path, before=1, ring_s=0.2) as (sim, plant):
+            sim.mode = "frozen"
+            await until(lambda: sim.requests >= 2)
+            assert plant.files.size_bytes() == 0
+            fifo = tmp_path / "pictures" / f"{plant.watcher._ring.all()[0].picture.sha256.hex()}.part"
+            os.mkfifo(fifo)
+            plant.watcher.wish(Capture("cam", "A"))
+            await until(lambda: "does not answer" in plant.watcher.failure)
+            taken = sim.requests
+            await until(lambda: sim.requests >= taken + 2)
+            assert [thread.name for thread in threading.enumerate()].count("pictures cam") == 1
+            assert await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+            await asyncio.to_thread(fifo.read_bytes)
+            plant.watcher.wish(Capture("cam", "B"))
+            await until(lambda: "at" in plant.positions("B"))
+            assert plant.watcher.failure == ""
+
+    asyncio.run(story())
+
+
+def test_what_a_late_disk_gave_up_for_the_quota_is_on_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "STORE_S", 0.2)
+
+    async def story():
+        async with watched(tmp_path) as (_, plant):
+            plant.files._quota_bytes = 1
+            with plant.files._busy:
+                plant.watcher.wish(Capture("cam", "A"))
+                await until(lambda: plant.watcher._failures)
+                assert plant.kept == []
+            await until(lambda: plant.kept)
+            assert plant.kept[0]["cause"] == "quota"
 
     asyncio.run(story())
 
