@@ -85,6 +85,43 @@ def test_a_device_that_falls_silent_in_the_record_is_found_out():
     assert any(one.startswith("plc3: said to be bad over 39 s") for one in problems(story))
 
 
+def test_bad_points_that_are_said_at_each_time_out_only_are_found_out():
+    story = perfect()
+    kept = [
+        one for one in story.scans if one.device != "plc3" or one.taken_ns > 99e9 or one.taken_ns % 5e9 == 0
+    ]
+    often = [one for one in kept if one.device == "plc3" and one.taken_ns < 99e9]
+    story.scans = sorted(kept + 9 * often, key=lambda one: one.taken_ns)
+    assert problems(story) == ["plc3: said to be bad over 100 s, in 20% of the periods"]
+
+
+def test_periods_that_a_busy_machine_skips_are_forgiven():
+    story = perfect()
+    story.scans = [one for one in story.scans if one.taken_ns % 20e9 != 5e9]
+    assert problems(story) == []
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "2026-01-01 00:00:00,000 WARNING gateway.intake: a queue is full",
+        "2026-01-01 00:00:00,000 ERROR asyncio: Task exception was never retrieved",
+        "Traceback (most recent call last):",
+        "ValueError: 7",
+    ],
+)
+def test_any_other_complaint_of_the_log_is_found_out(foreign):
+    story = perfect()
+    story.log += 10_000 * [foreign]
+    assert problems(story) == [f"10000 other log lines complain: {foreign}"]
+
+
+def test_a_foreign_line_that_complains_of_nothing_is_none():
+    story = perfect()
+    story.log.append("2026-01-01 00:00:00,000 INFO plantgate: stopping")
+    assert problems(story) == []
+
+
 def test_a_value_that_stays_bad_is_found_out():
     story = perfect()
     story.scans[-1] = replace(story.scans[-1], quality=np.array([GOOD, bad(Cause.COMM)], dtype=np.uint8))
