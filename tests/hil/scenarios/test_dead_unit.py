@@ -22,8 +22,9 @@ def test_nine_units_go_on_and_the_tenth_comes_back():
     assert figures["lost"] == figures["foreign"] == figures["false_good"] == 0
 
 
-HEALTHY, FELL, BACK, END = 4, 10, 20, 24
+HEALTHY, FALLS, END = 4, ((10, 20), (24, 27)), 32
 """Seconds of the planted story."""
+FELL, BACK = FALLS[0]
 
 
 def planted(*, lie=None):
@@ -36,7 +37,7 @@ def planted(*, lie=None):
         values = np.full((END, VALUES + 1), np.nan)
         quality = np.full((END, VALUES + 1), bad(Cause.COMM), dtype=np.uint8)
         for second in range(END):
-            if n == DEAD and FELL <= second < BACK:
+            if n == DEAD and any(a <= second < b for a, b in FALLS):
                 continue
             counter = second + 1
             log.append(index, counter, zero + int((second - 0.01) * 1e9), b"")
@@ -46,16 +47,14 @@ def planted(*, lie=None):
         told[n] = UnitScans(n, taken_ns, values, quality)
     if lie is not None:
         lie(told)
-    spans = [
-        Span(utc + int((a - 0.5) * 1e9), utc + int((b - 0.5) * 1e9)) for a, b in ((0, HEALTHY), (FELL, BACK))
-    ]
-    return dead_unit.judge(told, log.answers(), time.monotonic_ns(), spans[0], [spans[1]], 0)
+    spans = [Span(utc + int((a - 0.5) * 1e9), utc + int((b - 0.5) * 1e9)) for a, b in ((0, HEALTHY), *FALLS)]
+    return dead_unit.judge(told, log.answers(), time.monotonic_ns(), spans[0], spans[1:], 0)
 
 
 def test_a_perfect_record_passes():
     figures = planted()
     assert figures["verdict"] == "pass"
-    assert figures["rate_kept"] == 1.0
+    assert figures["rate_kept"] == figures["rate_healthy"] == 1.0
     assert figures["back_periods_max"] == pytest.approx(0.5 / PERIOD_S)
 
 
@@ -64,8 +63,25 @@ def test_neighbours_that_wait_for_the_dead_unit_are_seen():
         told[1].quality[FELL : FELL + 3] = bad(Cause.COMM)
 
     figures = planted(lie=wait)
-    assert figures["rate_kept"] == 0.7
+    assert figures["rate_kept"] == round(10 / 13, 3)
     assert figures["lost"] == 3
+
+
+def test_neighbours_that_wait_at_a_later_fall_only_are_seen():
+    def wait(told):
+        again, over = FALLS[1]
+        told[1].quality[again:over] = bad(Cause.COMM)
+
+    assert planted(lie=wait)["rate_kept"] == round(10 / 13, 3)
+
+
+def test_units_read_at_half_their_rate_all_the_time_are_seen():
+    def halve(told):
+        told[1].quality[::2] = bad(Cause.COMM)
+
+    figures = planted(lie=halve)
+    assert figures["rate_healthy"] == 0.5
+    assert figures["rate_kept"] < 0.6
 
 
 def test_a_value_kept_good_after_the_unit_died_is_found_out():
