@@ -36,7 +36,7 @@ from drivers.kit.contract import Post, Source, SourceState
 from drivers.kit.decode import Decoder, compile_plan
 from drivers.kit.errors import PointError, SourceError, WriteRefusedError
 from drivers.kit.judgement import Judge
-from drivers.kit.options import refuse, within
+from drivers.kit.options import check_host, judge, plain_host, refuse, within
 from drivers.kit.overhear import Notebook, Overhearing
 from drivers.kit.pace import Agenda, Load, period_ns
 from drivers.kit.patience import UNIT_ABSENT, Patience, cause_of_exception
@@ -47,8 +47,6 @@ from drivers.wire.bell import Beat, beat, sleep_until
 from drivers.wire.modbus_link import Ear, Link, RtuLink, SilentError, Wired
 from drivers.wire.serial import BAUDS, PARITIES, Line, open_line
 
-POLLED: Final = True
-"""Every point is posted in every period of its group; see ``kit.contract``."""
 TRANSPORTS: Final = ("tcp", "rtu", "rtu_over_tcp", "listen")
 ON_A_LINE: Final = ("rtu", "listen")
 BACKOFF_FIRST_S: Final = 0.25
@@ -122,15 +120,25 @@ class Options:
     unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        one_of("transport", self.transport, TRANSPORTS)
-        within("port", self.port, 1, 65_535)
-        within("unit_id", self.unit_id, *((1, 247) if self.is_rtu else (0, 255)))
-        within("timeout_s", self.timeout_s, 0.05, 60)
-        within("max_registers", self.max_registers, 2, MAX_REGISTERS)
-        within("max_gap", self.max_gap, 0, MAX_REGISTERS)
-        one_of("baud", self.baud, BAUDS)
-        one_of("parity", self.parity, PARITIES)
-        one_of("stop_bits", self.stop_bits, (1, 2))
+        object.__setattr__(self, "host", plain_host(self.host))
+        object.__setattr__(self, "standby", plain_host(self.standby))
+        judge(
+            partial(one_of, "transport", self.transport, TRANSPORTS),
+            partial(within, "port", self.port, 1, 65_535),
+            partial(within, "unit_id", self.unit_id, *((1, 247) if self.is_rtu else (0, 255))),
+            partial(within, "timeout_s", self.timeout_s, 0.05, 60),
+            partial(within, "max_registers", self.max_registers, 2, MAX_REGISTERS),
+            partial(within, "max_gap", self.max_gap, 0, MAX_REGISTERS),
+            partial(one_of, "baud", self.baud, BAUDS),
+            partial(one_of, "parity", self.parity, PARITIES),
+            partial(one_of, "stop_bits", self.stop_bits, (1, 2)),
+            self._check_way,
+            self._check_standby,
+            partial(parse_regions, self.unreadable),
+        )
+
+    def _check_way(self) -> None:
+        """Either a serial line or an address; which of them, a wrong transport does not say."""
         if self.transport in ON_A_LINE:
             if not self.serial.strip():
                 zh, en = "没有写串口。", "No serial line is named."
@@ -140,15 +148,19 @@ class Options:
                 zh = f"{self.transport} 走串口，没有网络地址。"
                 en = f"{self.transport} uses a serial line and has no address."
                 refuse(key, zh, en, "空", "nothing there")
-        elif not self.host.strip():
+        elif self.transport in TRANSPORTS and not self.host:
             zh, en = "PLC 地址为空。", "The address is empty."
             refuse("host", zh, en, " PLC 的 IP 地址", "the PLC's IP address")
+        elif self.host:
+            check_host("host", self.host)
+
+    def _check_standby(self) -> None:
         if self.standby:
             host, _, port = self.standby.rpartition(":")
-            if not (host.strip() and port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
+            if not (host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
                 zh, en = f"备用地址“{self.standby}”不完整。", f'"{self.standby}" is no address with a port.'
                 refuse("standby", zh, en, " IP:端口，如 192.168.10.22:502", "IP:port, e.g. 192.168.10.22:502")
-        parse_regions(self.unreadable)
+            check_host("standby", host)
 
     @property
     def is_rtu(self) -> bool:
@@ -177,6 +189,12 @@ def one_of(field: str, value: object, choice: Sequence[object]) -> None:
         refuse(
             field, f"“{value}”不可用。", f'"{value}" is not possible.', f"其中之一：{said}", f"one of {said}"
         )
+
+
+def polled(options: Options) -> bool:
+    """Every point is posted in every period of its group; see ``kit.contract``."""
+    del options
+    return True
 
 
 def check_point(point: Point, options: Options) -> None:
@@ -243,7 +261,7 @@ class _Group:
         is_judged: points of it need a judge.
         parts: the data of the blocks read so far.
         failed: which of them were not, and why.
-        is_read: something of its last scan was.
+        is_read: something of its last scan was; None before the first.
     """
 
     def __init__(self, points: tuple[Point, ...], options: Options, period: int, rows: Sequence[int]) -> None:
@@ -261,7 +279,7 @@ class _Group:
         )
         self.parts: list[bytes] = []
         self.failed: list[tuple[int, Cause]] = []
-        self.is_read = False
+        self.is_read: bool | None = None
         self.plan_anew()
 
     @property
@@ -363,11 +381,12 @@ def _tcp_question(block: Block, request: bytes) -> mbap.Question:
 
 
 class _Standing:
-    """How a source is, told and logged once per change."""
+    """How a source is, told and logged once per change; what it turns out to be first is one."""
 
     def __init__(self, device: str, endpoint: str, counters: Sequence[str]) -> None:
         self._device = device
         self._since_ns = time.time_ns()
+        self._is_known = False
         self.is_connected = False
         self.detail = f"{endpoint}: not connected yet"
         self.counters = dict.fromkeys(counters, 0)
@@ -377,7 +396,10 @@ class _Standing:
         self.detail = detail
         if connected != self.is_connected:
             self.is_connected, self._since_ns = connected, time.time_ns()
-            log.log(logging.INFO if connected else logging.WARNING, "%s: %s", self._device, detail)
+        elif self._is_known:
+            return
+        self._is_known = True
+        log.log(logging.INFO if connected else logging.WARNING, "%s: %s", self._device, detail)
 
     def state(self, load_percent: float | None = None) -> SourceState:
         """For ``status``."""
@@ -629,11 +651,11 @@ class ModbusSource:
             self._failures = 0
 
     def _say_how(self, link: Link) -> None:
-        """Connected means: the link stands and something of a last scan was read."""
+        """Connected means: the link stands and something of a last scan was read; it is not while all is untried."""
         if not link.lost and any(group.is_read for group in self.groups):
             detail = f"{self._endpoint}: {self._detail}" if self._detail else self._endpoint
             self._standing.turn(connected=True, detail=detail)
-        elif self._detail or link.lost:
+        elif link.lost or (self._detail and all(group.is_read is not None for group in self.groups)):
             self._standing.turn(connected=False, detail=f"{self._endpoint}: {self._detail or link.lost}")
 
     async def _step(self, group: _Group, link: Link, by_s: float, error: SourceError | None) -> bool:
@@ -663,6 +685,8 @@ class ModbusSource:
         patience, block = self._patience, question.block
         if not patience.at_ease and (cause := patience.excuse(block, time.monotonic_ns())) is not None:
             return SourceError(cause, "")
+        if block.unit_id in self._debts:  # the next answer may be another question's
+            return self._blame(block, SourceError(Cause.COMM, ""))
         try:
             outcome = await link.ask(question, self.timeout_s, by_s)
         except SourceError as error:
@@ -682,7 +706,8 @@ class ModbusSource:
         if absent or isinstance(error, SilentError):
             counters["misses"] += 1
         if absent or isinstance(error, SilentError) or block.unit_id in self._debts:
-            self._patience.fell_silent(block, time.monotonic_ns())
+            owes = block.unit_id in self._debts
+            self._patience.fell_silent(block, time.monotonic_ns(), owes=owes)
         elif isinstance(error, RefusedError):
             counters["refused"] += 1
             return self._patience.refusal(block, error.code, time.monotonic_ns()) or error
@@ -1036,7 +1061,7 @@ class ListeningSource:
             is_heard = any(group.is_heard(now_ns) for group in self._groups)
             if is_heard:
                 self._standing.turn(connected=True, detail=self._endpoint)
-            elif self._standing.is_connected:
+            elif self._standing.is_connected or all(group.is_overdue(now_ns) for group in self._groups):
                 self._standing.turn(connected=False, detail=f"{self._endpoint}: nothing is overheard")
 
 
@@ -1064,6 +1089,10 @@ class _Overheard:
     def is_heard(self, now_ns: int) -> bool:
         """Something was, not too long ago."""
         return self.notebook.newest_ns > now_ns - OVERHEARD_PERIODS * self.period_ns
+
+    def is_overdue(self, now_ns: int) -> bool:
+        """Nothing was, for too long."""
+        return bool((self.notebook.heard_ns <= now_ns - OVERHEARD_PERIODS * self.period_ns).all())
 
     def missed(self) -> Scan:
         """The line is not open."""

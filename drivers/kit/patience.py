@@ -95,17 +95,23 @@ class Patience:
             self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.REFUSED)
         return smaller
 
-    def fell_silent(self, block: Block, now_ns: int) -> None:
+    def fell_silent(self, block: Block, now_ns: int, *, owes: bool = False) -> None:
         """A unit did not answer; once more: it waits longer, and behind the others.
 
         Old devices are silent where others refuse. So a unit that answered another question since, and falls silent
         at the very block at which it fell before, lives: it is that block which is not asked for.
+
+        Args:
+            block: what it was asked for.
+            now_ns: monotonic nanoseconds.
+            owes: its answer may still come and be taken for another's, so the unit is silent all the same.
         """
         unit_id = block.unit_id
         silence = self._silent.pop(unit_id, None)
         if silence is None and self._fell_at.get(unit_id) == block and unit_id in self._lives:
             self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.COMM)
-            return
+            if not owes:
+                return
         if silence is None:
             self._fell_at[unit_id] = block
             silence = _Silence(now_ns, 0)
@@ -131,8 +137,9 @@ class Patience:
         return Turn(unit_id, self._silent[unit_id].due_ns, waiting)
 
     def probe(self, unit_id: int, blocks: Iterable[Block]) -> Block:
-        """What to ask a silent unit for: a block at which it did not fall, if it has another."""
+        """What to ask a silent unit for: a block at which it did not fall, if it has another that it may answer."""
         own = [block for block in blocks if block.unit_id == unit_id]
+        own = [block for block in own if block not in self._put_off] or own
         return next((block for block in own if block != self._fell_at.get(unit_id)), own[0])
 
     def answered(self, block: Block) -> None:
@@ -155,8 +162,12 @@ class Patience:
         self._lives.discard(block.unit_id)
 
     def back(self, unit_id: int) -> None:
-        """A unit may be asked like any other."""
-        self._silent.pop(unit_id, None)
+        """A unit may be asked like any other, and for what it did not answer before it fell silent."""
+        if self._silent.pop(unit_id, None) is None:
+            return
+        for block, (_, cause) in tuple(self._put_off.items()):
+            if block.unit_id == unit_id and cause is Cause.COMM and block != self._fell_at.get(unit_id):
+                del self._put_off[block]
 
     def forget_refusals(self) -> bool:
         """After a new connection: was anything refused? The device may have been programmed anew."""

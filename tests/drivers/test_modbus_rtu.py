@@ -216,6 +216,30 @@ def test_a_late_unit_never_gives_a_value_of_another_question(late_s: float) -> N
     asyncio.run(story())
 
 
+def test_a_unit_late_at_one_block_only_never_gives_its_value_for_another_and_loses_only_that() -> None:
+    async def story() -> None:
+        free_s = 0.0
+
+        def late_at_one(bus: Bus, asked: Asked) -> None:
+            nonlocal free_s
+            now_s = asyncio.get_running_loop().time()
+            free_s = max(now_s, free_s) + (1.3 * TIMEOUT_S if asked.start == 100 else 0.2 * TIMEOUT_S)
+            bus.later(free_s - now_s, asked.answer(lambda offset: 1000 * asked.unit + offset))
+
+        with line(late_at_one) as bus:
+            catch = Catch()
+            one = source(bus.path, registers(2, 10, 100, 200), catch, period_s=0.5, max_gap=0)
+            async with running(one):
+                settled = [GOOD, bad(Cause.COMM), GOOD]
+                await catch.until(lambda scan: scan.quality.tolist() == settled)
+                for _ in range(3):
+                    await catch.until(lambda scan: scan.quality.tolist() == settled)
+            for scan in catch.scans:
+                assert_own(scan, [2010, 2100, 2200])
+
+    asyncio.run(story())
+
+
 def assert_own(scan: Scan, own: list[int]) -> None:
     good = is_good(scan.quality)
     assert scan.values[good].tolist() == np.array(own)[good].tolist(), "a foreign value was accepted"

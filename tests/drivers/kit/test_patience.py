@@ -103,6 +103,33 @@ def test_a_block_that_was_read_since_is_no_longer_suspect() -> None:
     assert not patience.any_silent
 
 
+def test_a_unit_that_owes_an_answer_is_silent_even_where_a_block_of_it_is_put_off() -> None:
+    patience = Patience(POINTS, 1, SECOND)
+    first, second = patience.refusal(TWO, 2, now_ns=0)
+    patience.fell_silent(first, 0, owes=True)
+    patience.answered(second)
+    patience.fell_silent(first, 1, owes=True)
+    assert patience.excuse(second, 2) is Cause.COMM
+    assert patience.probe(2, (first, second)) == second
+    patience.back(2)
+    assert patience.excuse(second, 3) is None
+    assert patience.excuse(first, 3) is Cause.COMM, "it fell there again"
+
+
+def test_a_unit_that_is_back_is_asked_for_what_it_did_not_answer_before_it_fell() -> None:
+    patience = Patience(POINTS, 1, SECOND)
+    first, second = patience.refusal(TWO, 2, now_ns=0)
+    patience.fell_silent(first, 0)
+    patience.answered(second)
+    patience.fell_silent(first, 1)
+    assert patience.excuse(first, 2) is Cause.COMM
+    patience.fell_silent(second, 2)
+    assert patience.probe(2, (first, second)) == second, "what was put off proves nothing"
+    patience.answered(second)
+    assert patience.excuse(first, 3) is None
+    assert patience.at_ease
+
+
 def test_a_refused_block_is_split_and_the_refused_place_waits_its_minute() -> None:
     patience = Patience(POINTS, 1, SECOND)
     smaller = patience.refusal(TWO, 2, now_ns=100)
