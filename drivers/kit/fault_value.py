@@ -88,7 +88,12 @@ def _number(kind: str, pattern: int) -> float:
 
 
 def _quality_of(point: Point, pattern: int, cause: Cause) -> int:
-    """Only a number that lies where its cause says is kept: 0x8000 for "over range" reads as the lowest of all."""
+    """Only a number that lies where its cause says is kept: 0x8000 for "over range" reads as the lowest of all.
+
+    How large the number is whose decimals another point tells is not known here.
+    """
+    if point.decimals_point:
+        return bad(cause)
     a, b, d = scale_of(point)
     number = (_number(point.type, pattern) * a + b) / d
     end = {Cause.OVER_RANGE: point.range_hi, Cause.UNDER_RANGE: point.range_lo}.get(cause)

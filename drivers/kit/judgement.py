@@ -258,7 +258,7 @@ class _Words:
 
 
 class _Heirs:
-    """Points (``rows``) that cannot be trusted further than another one (``sources``) they hang on."""
+    """Points (``rows``) that cannot be trusted further than another one (``sources``) they hang on, directly or not."""
 
     def __init__(self, pairs: list[tuple[int, int]]) -> None:
         self._rows, self._sources = np.array(pairs, dtype=np.intp).T.copy()
@@ -272,7 +272,7 @@ class _Heirs:
             for field in ("status_point", "heartbeat_point", "decimals_point")
             if getattr(point, field)
         }
-        return cls(sorted(pairs)) if pairs else None
+        return cls(sorted(_onward(pairs))) if pairs else None
 
     def judge(self, quality: QualityArray) -> QualityArray:
         if not is_bad(quality[self._each]).any():
@@ -280,6 +280,20 @@ class _Heirs:
         left = quality[self._sources]
         lost = is_bad(left)
         return graver(quality, self._rows[lost], left[lost])
+
+
+def _onward(pairs: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """With (a, b) and (b, c) also (a, c), over any number of steps."""
+    sources: dict[int, set[int]] = {}
+    for row, source in pairs:
+        sources.setdefault(row, set()).add(source)
+    for row, found in sources.items():
+        ahead = list(found)
+        while ahead:
+            new = sources.get(ahead.pop(), set()) - found - {row}
+            found.update(new)
+            ahead += new
+    return {(row, source) for row, found in sources.items() for source in found}
 
 
 class Judge:

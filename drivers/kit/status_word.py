@@ -120,7 +120,7 @@ def parse_status_bits(text: str, width: int = STATUS_WORD_BITS) -> tuple[StatusB
         if match is None or (match["not"] and match["high"]):
             _refuse_bits(entry, width)
         low, high = int(match["low"]), int(match["high"] or match["low"])
-        expected = int(match["value"], 0) if match["value"] else 0 if match["not"] else 1
+        expected = _whole(match["value"]) if match["value"] else 0 if match["not"] else 1
         mask = (1 << max(0, high - low + 1)) - 1
         if not low <= high < width or expected > mask:
             _refuse_bits(entry, width)
@@ -144,6 +144,11 @@ def _entries(text: str, field: str) -> list[str]:
 
 def _cause(word: str, entry: str, field: str) -> Cause:
     cause = _BARE_WORDS.get(word.replace("-", "").replace("_", ""))
+def _whole(text: str) -> int:
+    """A decimal number, noughts before it or not, or a hexadecimal one with 0x."""
+    return int(text, 16 if text.startswith("0x") else 10)
+
+
     if cause is None:
         raise PointError(
             field,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,12 @@ def test_out_of_range_keeps_a_number_only_where_it_lies_there(
     got, byte = decoded(point, raw)
     assert byte == found
     assert got == value or (math.isnan(got) and math.isnan(value))
+
+
+def test_out_of_range_of_a_number_whose_decimals_another_point_tells_is_bad() -> None:
+    point = Point("p", "40001", decimals_point="d", fault_values="9999=over_range", range_lo=0, range_hi=100)
+    assert fault_patterns(point) == {9999: bad(Cause.OVER_RANGE)}
+    assert fault_patterns(replace(point, decimals_point="")) == {9999: OVER}
 
 
 def test_a_block_that_was_not_read_has_no_fault_value() -> None:

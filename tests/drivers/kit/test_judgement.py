@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,6 +188,36 @@ def test_a_status_word_behind_a_dead_heart_says_nothing() -> None:
         Point("beat", "40003", "bit", bit=0),
     )
     assert [device.at(second, 5, 0, 0)[0] for second in range(3)] == [GOOD, GOOD, FROZEN]
+
+
+@pytest.mark.parametrize("way", ["status_point", "decimals_point"])
+def test_what_hangs_on_a_lost_heartbeat_over_two_steps_is_lost(way: str) -> None:
+    named = {way: "w", **({"status_bits": "0=maintenance"} if way == "status_point" else {})}
+    device = Device(
+        Point("pv", "FC03/0", **named),  # type: ignore[arg-type]
+        Point("w", "FC03/1", heartbeat_point="beat", heartbeat_s=2.0),
+        Point("beat", "FC03/100", "bit", bit=0),
+        max_gap=0,
+    )
+    assert device.at(0, 5, 0, 0) == [GOOD] * 3
+    assert device.at(1, 5, 0, 0, failed=[(1, Cause.COMM)]) == [bad(Cause.COMM)] * 3
+    assert device.at(2, 5, 0, 1) == [GOOD] * 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 7), min_size=8, max_size=8), st.sets(st.integers(0, 7)))
+def test_loss_is_passed_on_along_any_chain_or_circle_of_heartbeats(named: list[int], lost: set[int]) -> None:
+    points = [Point(f"p{k}", f"FC03/{10 * k}", "bit", bit=0) for k in range(8)]
+    for k, other in enumerate(named):
+        if other != k:
+            points[k] = replace(points[k], heartbeat_point=f"p{other}", heartbeat_s=9.0)
+    reached = set(lost)
+    for _ in range(8):
+        reached |= {k for k, other in enumerate(named) if other in reached}
+    judge = Judge(points)
+    found = np.array([bad(Cause.COMM) if k in lost else GOOD for k in range(8)], dtype=np.uint8)
+    _, judged = judge.judge(np.zeros(8), found, np.zeros(0, dtype=np.uint8), 0)
+    assert set(np.flatnonzero(is_bad(judged)).tolist()) == reached
 
 
 def test_a_plan_that_became_smaller_has_the_same_judge() -> None:

@@ -56,6 +56,8 @@ def test_what_is_no_fault_value_names_its_cell_and_a_remedy(text: str) -> None:
     "text",
     [
         "3=maintenance; !7=device_fault; 8-11:5=calibration",
+        "03=maintenance; !07=device_fault; 08-11:05=calibration",
+        "3=维护; !7=故障; 8-11:0x05=标定",
         "3=维护；！7=故障；8—11：0x5=标定",
         "3=检修,!7=Device-Fault,8 - 11 : 5 = 校准",
     ],
