@@ -51,7 +51,7 @@ from asyncua.crypto.security_policies import (
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
-from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from asyncua.ua.uaerrors import UaStatusCodeError
 from cryptography import x509
 
 from drivers.kit import news, pace, status_code, ua_address
@@ -61,7 +61,7 @@ from drivers.kit.contract import Post, SourceState
 from drivers.kit.data_value import DataValues
 from drivers.kit.errors import SourceError, WriteRefusedError
 from drivers.kit.quality import Cause, bad
-from drivers.kit.scan import Device, Scan, missed
+from drivers.kit.scan import Device, IndexArray, Scan, missed
 from drivers.kit.ua_answer import FaultError, Published, history_answer, publish_answer, read_answer
 from drivers.kit.ua_columns import Columns, Taken, Watch, unknown
 from drivers.kit.ua_options import Options, check_point
@@ -91,8 +91,13 @@ SESSION_MS: Final = 60_000
 """A server drops our session after this long without us."""
 CHANNEL_MS: Final = 3_600_000
 """The channel's keys are asked to last so long, and renewed at three quarters of what the server grants."""
+POLL_STEP_S: Final = 10.0
+"""Between two polls the server is asked for its clock so often, or thrice in the life it grants a session."""
+POLL_STEP_LEAST_S: Final = 0.1
 CLOSE_S: Final = 0.4
 """A polite farewell may take this long; stopping must stay within a second."""
+MAX_SEQUENCE: Final = 2**32 - 1
+"""After a message of this number comes one with number 1."""
 ITEMS_PER_CALL: Final = 500
 """Nodes in one request, where the server names no smaller limit (MaxNodesPerRead, MaxMonitoredItemsPerCall, …)."""
 REFUSED_RETRY_S: Final = 60.0
@@ -106,6 +111,8 @@ NO_PLANT: Final = (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations)
 """What every server has in its Objects folder; left out unless asked for."""
 MAX_BROWSED: Final = 20_000
 """Rows of one browse."""
+BROWSE_MAX_S: Final = 60.0
+"""So long one may take."""
 _POLICIES: Final[dict[str, Any]] = {
     "Basic256Sha256": SecurityPolicyBasic256Sha256,
     "Aes128Sha256RsaOaep": SecurityPolicyAes128Sha256RsaOaep,
@@ -151,13 +158,18 @@ _NO_DEADBAND: Final = frozenset(
     }
 )
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-__all__ = ["Options", "check_point", "connect"]  # what kit.contract wants of a driver
+__all__ = ["Options", "check_point", "connect", "polled"]  # what kit.contract wants of a driver
 
 log = logging.getLogger(__name__)
 # Whatever asyncua meets reaches us as an exception and is said once; its own lines would be said at every attempt, and
 # its debug lines would show passwords. Its server, which only the bench runs, speaks for itself.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 logging.getLogger("asyncua.server").setLevel(logging.WARNING)
+
+
+def polled(options: Options) -> bool:
+    """Is every point posted in every period? See ``kit.contract``."""
+    return options.mode == "poll"
 
 
 def connect(device: Device, options: Options, post: Post) -> OpcUaSource:
@@ -289,6 +301,7 @@ class _Browse:
         self._about = about
         self._seen = set() if with_server else {ua.NodeId.from_string(f"i={number}") for number in NO_PLANT}
         self._rows: list[tuple[int, ua.ReferenceDescription]] = []
+        self._ends_at = time.monotonic() + BROWSE_MAX_S
 
     async def below(self, root: str, depth: int) -> list[BrowseRow]:
         """Level by level, then sorted so that children follow their parents."""
@@ -315,19 +328,36 @@ class _Browse:
         """New nodes below each of these."""
         found: list[list[ua.ReferenceDescription]] = []
         for page in _pages(parents, self._about.browse):
+            self._check_time()
             parameters = ua.BrowseParameters()
             parameters.NodesToBrowse = [_hierarchy(node) for node in page]
             for result in await self._session.browse(parameters):
                 if strict:
                     result.StatusCode.check()
                 here = [one for one in result.References or () if self._is_new(one)]
+                listed = {one.NodeId for one in result.References or ()}
                 while result.ContinuationPoint and len(self._seen) < MAX_BROWSED:
+                    self._check_time()
                     more = ua.BrowseNextParameters()
                     more.ContinuationPoints = [result.ContinuationPoint]
                     (result,) = await self._session.browse_next(more)  # noqa: PLW2901 - the rest of it
                     here += [one for one in result.References or () if self._is_new(one)]
+                    added = {one.NodeId for one in result.References or ()} - listed
+                    if not added:  # a server that goes round in circles
+                        break
+                    listed |= added
                 found.append(here)
         return found
+
+    def _check_time(self) -> None:
+        """Between two requests.
+
+        Raises:
+            SourceError: it takes too long.
+        """
+        if time.monotonic() > self._ends_at:
+            what = f"browsing takes longer than {BROWSE_MAX_S:.0f} s; name a root further down"
+            raise SourceError(Cause.COMM, what)
 
     def _is_new(self, one: ua.ReferenceDescription) -> bool:
         node = one.NodeId
@@ -341,6 +371,7 @@ class _Browse:
         variables = [one.NodeId for _, one in self._rows if one.NodeClass == ua.NodeClass.Variable]
         values: dict[ua.NodeId, ua.DataValue] = {}
         for page in _pages(variables, self._about.read):
+            self._check_time()
             answers = await self._session.read_attributes(page, AttributeIds.Value)
             values.update(zip(page, answers, strict=True))
         return [self._row(depth, one, values.get(one.NodeId)) for depth, one in self._rows]
@@ -556,7 +587,7 @@ class _Link:
             policy = _POLICIES[options.security_policy](peer, own, key, mode)
         async with self._client() as client:
             client.application_uri = uri
-            client.session_timeout = SESSION_MS
+            client.session_timeout = max(SESSION_MS, round(4 * options.publishing_ms))
             client.secure_channel_timeout = CHANNEL_MS
             client.security_policy = policy
             client.uaclient.set_security(policy)
@@ -589,9 +620,11 @@ class _Link:
         try:
             yield client
         finally:
-            if transport.state in (UaClientState.CHANNEL_OPEN, UaClientState.CONNECTED):
-                await self._farewell(client)
-            await transport.leave()
+            try:
+                if transport.state in (UaClientState.CHANNEL_OPEN, UaClientState.CONNECTED):
+                    await self._farewell(client)
+            finally:
+                await transport.leave()
 
     async def _farewell(self, client: _Client) -> None:
         """Tell the server that its session is free again, if it still listens."""
@@ -599,10 +632,9 @@ class _Link:
             async with asyncio.timeout(CLOSE_S):
                 await client.close_session()
                 await client.close_secure_channel()
-        except asyncio.CancelledError:
-            _stop_if_asked()
-        except (UaError, OSError) as error:
-            log.debug("%s: no farewell: %s", self._options.endpoint, error)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as in _translated
+            log.debug("%s: no farewell: %s", self._options.endpoint, type(error).__name__)
+        _stop_if_asked()
 
     async def _server_certificate(self) -> x509.Certificate:
         """Ask the server for its certificate and compare it with the trusted ones.
@@ -801,6 +833,7 @@ class _Standing:
         heard_at: monotonic seconds of the last word.
         clock_silence_s: the same for the server's clock, once it was seen to move; 0 where it is not subscribed.
         clock_at, clock_seen: when it was told last, and how often.
+        next_sequence: number that the next message must have; the first has 1 (OPC 10000-4 section 7.21).
         renew_at: monotonic seconds at which the channel's keys must be renewed.
         nodes: row -> node, of points the server knows the namespace of.
         refused: row -> what the server says of it.
@@ -821,7 +854,7 @@ class _Standing:
     clock_silence_s: float = 0.0
     clock_at: float = 0.0
     clock_seen: int = 0
-    sequence: int = 0
+    next_sequence: int = 1
     nodes: dict[int, ua.NodeId] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     named: set[int] = field(default_factory=set)
@@ -845,7 +878,8 @@ class OpcUaSource:
     """An OPC UA server being followed; see ``kit.contract.Source``.
 
     Changes are posted as they are published. While there is no session nothing changes, so its loss is posted
-    once, and again only when its cause changes.
+    once, and again only when its cause changes. Where it is polled, every point is posted in every period instead,
+    bad while there is no session.
     """
 
     def __init__(self, device: Device, options: Options, post: Post) -> None:
@@ -856,6 +890,11 @@ class OpcUaSource:
         self._addresses = [ua_address.parse(point.address) for point in device.points]
         self._rows = np.arange(len(device.points), dtype=np.uint16)
         self._columns = Columns(device)
+        self._groups: dict[int, list[int]] = {}
+        for row, point in enumerate(device.points):
+            period_s = device.period_s if point.period_s is None else point.period_s
+            self._groups.setdefault(pace.period_ns(period_s), []).append(row)
+        self._timers: dict[int, asyncio.TimerHandle] = {}
         self._watches: dict[int, Watch] = {}
         self._no_history = np.full(len(device.points), not options.history)
         self._server_ns = 0
@@ -885,6 +924,19 @@ class OpcUaSource:
 
     async def run(self) -> None:
         """Follow for ever and post scans; ends by cancellation only."""
+        if not self._addresses:
+            await asyncio.get_running_loop().create_future()  # nothing is to be read
+        if self._options.mode == "poll":
+            for period, rows in self._groups.items():
+                self._repeat(period, np.array(rows, dtype=np.uint16), None)
+        try:
+            await self._live()
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+
+    async def _live(self) -> None:
+        """One session after the other."""
         failures = 0
         while True:
             heard = self._counters["publishes"]
@@ -914,6 +966,8 @@ class OpcUaSource:
         Raises:
             SourceError: the server could not be reached or trusted.
         """
+        if not self._addresses:
+            return missed(self._device, self._rows, Cause.COMM, *_now())
         async with self._link.opened() as client:
             standing = await self._prepared(client)
             found = await self._values(standing, range(len(self._addresses)))
@@ -958,7 +1012,8 @@ class OpcUaSource:
             made = await standing.client.uaclient.session.create_subscription(parameters, _ignore)
         standing.subscription_id = made.SubscriptionId
         keep_alive_s = made.RevisedPublishingInterval * made.RevisedMaxKeepAliveCount / 1000
-        standing.silence_s = 2 * min(keep_alive_s, KEEP_ALIVE_MAX_S) + GRACE_S
+        publishing_s = made.RevisedPublishingInterval / 1000
+        standing.silence_s = 2 * max(publishing_s, min(keep_alive_s, KEEP_ALIVE_MAX_S)) + GRACE_S
         clock = ua.NodeId.from_string(f"i={ObjectIds.Server_ServerStatus_CurrentTime}")
         (answer,) = await self._create(standing, {len(self._addresses): clock})
         if answer.StatusCode.is_good():
@@ -1072,10 +1127,13 @@ class OpcUaSource:
             what = f"an answer for subscription {published.subscription_id}"
             raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
         standing.heard_at = time.monotonic()
+        if published.sequence != standing.next_sequence:
+            # a keep-alive, too, has the number that comes next; what was lost might never change again
+            self._counters["gaps"] += 1
+            what = f"a notification is lost, {published.sequence} came where {standing.next_sequence} was due"
+            raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
         if published.data:
-            if standing.sequence and published.sequence != standing.sequence + 1 and published.sequence != 1:
-                self._counters["gaps"] += 1
-            standing.sequence = published.sequence
+            standing.next_sequence = published.sequence % MAX_SEQUENCE + 1
         self._counters["publishes"] += 1
         self._stand()
         for found in published.changes:
@@ -1087,7 +1145,8 @@ class OpcUaSource:
         if not standing.told and not published.more:
             standing.told = True
             self._plan_backfill(standing, published.published_ns)
-        self._server_ns = max(self._server_ns, published.published_ns)
+        # not the greatest: a clock that was wrong once must not stand in the way for years
+        self._server_ns = published.published_ns or self._server_ns
 
     async def _upkeep(self, standing: _Standing) -> None:
         """Between two answers: fresh keys in time, another try for refused nodes."""
@@ -1117,17 +1176,14 @@ class OpcUaSource:
         Raises:
             SourceError: the session stands no more.
         """
-        periods: dict[int, list[int]] = {}
-        for row, point in enumerate(self._device.points):
-            period_s = self._device.period_s if point.period_s is None else point.period_s
-            periods.setdefault(pace.period_ns(period_s), []).append(row)
+        periods = self._groups
         for period, rows in periods.items():
             self._watches.setdefault(period, Watch(self._device.points, rows))
         due = dict.fromkeys(periods, pace.Due(time.monotonic_ns(), 0))
         read: dict[int, int] = {}
         while due:
             period = min(due, key=lambda one: due[one].at_ns)
-            await asyncio.sleep(max(0.0, due[period].at_s - time.monotonic()))
+            await self._until(standing, due[period].at_s)
             found = await self._values(standing, periods[period])
             self._counters["publishes"] += 1
             self._stand()
@@ -1142,6 +1198,25 @@ class OpcUaSource:
             read[period] = due[period].at_ns
             self._counters["overruns"] += due[period].skipped
             await self._upkeep(standing)
+
+    def _repeat(self, period: int, rows: IndexArray, last_ns: int | None) -> None:
+        """Once in a period: while nothing can be read, say so again."""
+        if self._fallen is not None and last_ns is not None:
+            self._post(missed(self._device, rows, self._fallen, *_now()))
+        due = pace.next_due(time.monotonic_ns(), period, self._device.slot, last_ns)
+        loop = asyncio.get_running_loop()
+        self._timers[period] = loop.call_at(due.at_s, self._repeat, period, rows, due.at_ns)
+
+    async def _until(self, standing: _Standing, at_s: float) -> None:
+        """Wait, and meanwhile keep the session: a server drops one that nobody uses."""
+        step_s = max(POLL_STEP_LEAST_S, min(POLL_STEP_S, standing.client.session_timeout / 3000))
+        clock = ua.NodeId.from_string(f"i={ObjectIds.Server_ServerStatus_CurrentTime}")
+        while at_s - time.monotonic() > step_s:
+            await asyncio.sleep(step_s)
+            with _translated(self._options.endpoint):
+                await standing.client.uaclient.session.read_attributes([clock], AttributeIds.Value)
+            await self._upkeep(standing)
+        await asyncio.sleep(max(0.0, at_s - time.monotonic()))
 
     async def _values(self, standing: _Standing, rows: Sequence[int]) -> DataValues:
         """Read these rows, in their order."""

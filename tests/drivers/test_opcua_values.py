@@ -8,12 +8,14 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from asyncua import Server, ua
 from asyncua.server.history import HistoryDict
+from asyncua.server.internal_subscription import InternalSubscription
 from asyncua.ua.object_ids import ObjectIds
 from opcua_plant import NAMESPACE, Plant, at, certificates, count_services, plant, source
 from source_contract import Catch, all_lost, any_good, running, wire_to
@@ -23,7 +25,9 @@ from drivers.kit import backfill
 from drivers.kit.errors import PointError, SourceError
 from drivers.kit.quality import GOOD, Cause, Status, bad, is_good, quality
 from drivers.kit.scan import Point, Scan
+from drivers.kit.ua_answer import Published
 from hil.pki import Credentials
+from hil.ports import free_port
 
 START = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 ITEMS = ObjectIds.CreateMonitoredItemsRequest_Encoding_DefaultBinary
@@ -429,6 +433,141 @@ def test_silence_of_the_clock_alone_ends_a_session(
                 await catch.until(all_lost)
                 assert "its clock has not been told" in one.state().detail
                 await catch.until(any_good)
+
+    asyncio.run(story())
+
+
+def test_a_lost_notification_is_no_stale_value(
+    pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = InternalSubscription._pop_publish_result
+    lose = False
+
+    def pop(self: InternalSubscription) -> ua.PublishResult:
+        nonlocal lose
+        found = plain(self)
+        told = [
+            one.ClientHandle
+            for each in found.NotificationMessage.NotificationData
+            for one in each.MonitoredItems
+        ]
+        if lose and 0 in told:
+            lose = False
+            return plain(self)
+        return found
+
+    monkeypatch.setattr(InternalSubscription, "_pop_publish_result", pop)
+
+    async def story() -> None:
+        nonlocal lose
+        async with plant(pki["server"], variables={"gas": 1.0}) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post, (at("gas"),))
+            async with running(one):
+                await catch.until(any_good)
+                lose = True
+                await far.put("gas", 99.0)
+                await catch.until(lambda scan: scan.quality.tolist() == [bad(Cause.GARBLED)])
+                assert (await catch.until(any_good)).values.tolist() == [99]
+                assert not lose
+                assert one.state().counters["gaps"] == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("number", "following"), [(1, 2), (2**32 - 2, 2**32 - 1), (2**32 - 1, 1)])
+def test_numbers_of_messages_begin_again_behind_the_last(
+    number: int, following: int, pki: dict[str, Credentials]
+) -> None:
+    one = source(pki, 4840, Catch().post, ())
+    standing: Any = opcua._Standing(None, None, 0, 0, next_sequence=number, told=True)  # type: ignore[arg-type]
+    told = Published(0, False, number, 0, True, (), 0)
+    one._take(standing, told)
+    assert standing.next_sequence == following
+    one._take(standing, replace(told, sequence=following, data=False))
+    assert standing.next_sequence == following
+    with pytest.raises(SourceError, match="a notification is lost"):
+        one._take(standing, told)
+
+
+def test_a_device_polled_rarely_keeps_its_session_meanwhile(
+    pki: dict[str, Credentials], services: Counter[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "POLL_STEP_S", 0.1)
+
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 1.0}) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post, (at("gas", period_s=2.0),), mode="poll")
+            async with running(one):
+                for _ in range(3):
+                    await catch.until(any_good)
+                assert services[READ] > 10
+                assert len(catch.scans) == 3
+                assert one.state().counters["reconnects"] == 1
+
+    asyncio.run(story())
+
+
+def test_a_polled_device_that_is_away_is_bad_again_in_every_period(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 1.0}) as far, wire_to(far.port) as wire:
+            catch = Catch()
+            points = (at("gas"), at("gas", period_s=0.5))
+            one = source(pki, wire.port, catch.post, points, mode="poll", timeout_s=0.5)
+            async with running(one):
+                await catch.until(any_good)
+                await wire.cut()
+                await catch.until(all_lost)
+                for rows in ([0], [1], [0]):
+                    scan = await catch.until(lambda scan, rows=rows: scan.points.tolist() == rows)  # type: ignore[misc]
+                    assert scan.quality.tolist() == [bad(Cause.COMM)]
+                assert one.state().counters["reconnects"] == 1
+                await wire.mend()
+                await catch.until(any_good)
+
+    asyncio.run(story())
+    assert opcua.polled(source(pki, 4840, Catch().post, mode="poll")._options)
+    assert not opcua.polled(source(pki, 4840, Catch().post)._options)
+
+
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+def test_a_device_without_points_is_quiet(mode: str, pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        catch = Catch()
+        one = source(pki, free_port(), catch.post, (), mode=mode)
+        assert len((await one.read()).points) == 0
+        async with running(one):
+            await asyncio.sleep(0.3)
+        assert catch.scans == []
+
+    asyncio.run(story())
+
+
+def test_a_farewell_that_fails_neither_hides_a_stop_nor_leaves_a_socket(
+    pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wires: list[opcua._Wire] = []
+
+    async def fail(self: opcua._Client) -> None:
+        assert self.uaclient.wire is not None
+        wires.append(self.uaclient.wire)
+        raise ValueError("an answer that nobody can read")
+
+    monkeypatch.setattr(opcua._Client, "close_session", fail)
+
+    async def story() -> None:
+        async with plant(pki["server"], variables={"gas": 1.0}) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post, (at("gas"),))
+            assert (await one.read()).values.tolist() == [1]
+            task = asyncio.create_task(one.run())
+            await catch.until(any_good)
+            task.cancel()
+            await asyncio.wait({task})
+            assert task.cancelled()
+            assert len(wires) >= 2
+            assert all(wire.gone.is_set() for wire in wires)
 
     asyncio.run(story())
 
