@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
+
+from gateway.details import condition, spoken
+from gateway.listing import Listing, Row, segments
 
 Item: TypeAlias = dict[str, Any]
 
@@ -26,8 +28,8 @@ MANY: Final = 1e6
 WATCHED_SOURCES: Final = 8
 """So many devices are shown live, those that do not answer and the busiest first."""
 
-WATCHED_ROWS: Final = 24
-"""So many points are shown live, those by exception first."""
+POINTS_LINES: Final = 7
+"""So many lines are kept for points however many alarms there are: heading, three rows, how many are missing."""
 
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "alarm_id": ("编号", "ID"),
@@ -44,10 +46,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "detail": ("说明", "Detail"),
     "device": ("设备", "Device"),
     "devices": ("设备", "Devices"),
+    "gateway": ("网关", "gateway"),
     "good": ("好值", "Good"),
+    "last": ("上次", "last"),
     "level": ("级别", "Level"),
     "limit": ("限值", "Limit"),
-    "load": ("总线负荷", "Bus load"),
+    "load": ("通信占用", "Line in use"),
     "name": ("名称", "Name"),
     "no_alarms": ("没有报警。", "No alarms."),
     "no_recipients": ("没有配置接收方。", "No recipients configured."),
@@ -94,6 +98,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "frozen": ("数据不变", "frozen"),
     "garbled": ("应答错乱", "garbled"),
     "good_quality": ("好", "good"),
+    "idle": ("空闲", "idle"),
     "holdover": ("守时", "holdover"),
     "maintenance": ("维护", "maintenance"),
     "manual": ("手动", "manual"),
@@ -122,6 +127,10 @@ _STYLES: Final = {
     ),
     **dict.fromkeys(("ok", "connected", "synchronised"), "green"),
 }
+_MORE: Final = {
+    "alarms": ("还有 {} 条报警未显示", "{} more alarms not shown"),
+    "points": ("还有 {} 个点未显示", "{} more points not shown"),
+}
 _SECONDS: Final = (("天", "d", 86_400), ("小时", "h", 3600), ("分", "min", 60), ("秒", "s", 1))
 
 
@@ -143,15 +152,43 @@ def status_view(status: Item, language: str) -> RenderableType:
     )
 
 
-def watch_view(status: Item, language: str, rows: int = WATCHED_ROWS) -> RenderableType:
-    """The live table: the status in short, then the points, those in alarm or without a good value first."""
-    return Group(
-        headline(status, language),
-        sources_line(status["sources"], language),
-        recipients_table(status["recipients"], language),
-        alarms_table(status["alarms"][:rows], language),
-        points_table(by_exception(status["points"])[:rows], language),
-    )
+@dataclass(frozen=True, slots=True)
+class WatchView:
+    """The live table: the status in short, then alarms and points, as many as the screen has lines for.
+
+    Points in alarm or without a good value come first.
+
+    Attributes:
+        status: what the control socket gives with all points.
+        language: ``zh`` or ``en``.
+        height: lines it may take; None: those of the screen.
+    """
+
+    status: Item
+    language: str
+    height: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        height = self.height or options.height or options.max_height
+        options = options.update(height=None)
+        status, language = self.status, self.language
+        top_line = headline(status, language)
+        top_line.no_wrap, top_line.overflow = True, "ellipsis"
+        top = Group(
+            top_line,
+            sources_line(status["sources"], language),
+            recipients_line(status["recipients"], language),
+        )
+        lines = console.render_lines(top, options, pad=False)
+        points = points_table(by_exception(status["points"]), language)
+        alarms = alarms_table(status["alarms"], language)
+        room = height - len(lines)
+        if isinstance(alarms, Listing):
+            lines += alarms.lines(console, options, room - min(POINTS_LINES, 3 + len(points.rows)))
+        else:
+            lines += console.render_lines(alarms, options, pad=False)
+        yield from segments(lines)
+        yield from segments(points.lines(console, options, height - len(lines)))
 
 
 def by_exception(points: Sequence[Item]) -> list[Item]:
@@ -175,31 +212,37 @@ def headline(status: Item, language: str) -> Text:
 
 def sources_table(sources: Sequence[Item], language: str) -> RenderableType:
     """Every device: does it answer, how many of its points are good, how busy is its line; below it what to mend."""
-    table = _table("devices", ("name", "state", "since", "good", "bad", "load", "detail"), language)
-    for source in sources:
-        state = "connected" if source["connected"] else "disconnected"
-        bad = Text(str(source["bad"]), style="yellow" if source["bad"] else "")
-        good, since = _text(source["good"]), _text(moment(source["since"]))
-        table.add_row(
-            _text(source["name"]),
-            _state(state, language),
-            since,
-            good,
-            bad,
-            _text(percent(source["load_percent"])),
-            _text(source["detail"]),
-        )
-    warnings = (Text(f"! {s['name']}  {s['warning']}", style="yellow") for s in sources if s["warning"])
-    return Group(table, *warnings)
+    rows = [
+        {
+            "name": _text(source["name"]),
+            "state": _state(_source_state(source), language),
+            "since": _text(moment(source["since"])),
+            "good": _text(source["good"]),
+            "bad": Text(str(source["bad"]), style="yellow" if source["bad"] else ""),
+            "load": _text(percent(source["load_percent"])),
+            "detail": _text(spoken(source["detail"], language)),
+        }
+        for source in sources
+    ]
+    columns = ("name", "state", "since", "good", "bad", "load", "detail")
+    warnings = (
+        Text(f"! {source['name']}  {spoken(source['warning'], language)}", style="yellow")
+        for source in sources
+        if source["warning"]
+    )
+    return Group(_listing("devices", columns, rows, language, below=("detail",)), *warnings, "")
 
 
 def sources_line(sources: Sequence[Item], language: str) -> Text:
     """The devices in short: those that do not answer first, then the busiest lines."""
-    urgent = sorted(sources, key=lambda source: (source["connected"], -(source["load_percent"] or 0.0)))
+    urgent = sorted(
+        sources,
+        key=lambda source: (_source_state(source) != "disconnected", -(source["load_percent"] or 0.0)),
+    )
     line = Text(word("devices", language), style="bold")
     for source in urgent[:WATCHED_SOURCES]:
-        state = "connected" if source["connected"] else "disconnected"
-        line.append(f"  {source['name']} ", style="not bold").append_text(_state(state, language))
+        line.append(f"  {source['name']} ", style="not bold")
+        line.append_text(_state(_source_state(source), language))
         if source["load_percent"] is not None:
             line.append(f" {word('load', language)} {percent(source['load_percent'])}", style="not bold")
         if source["warning"]:
@@ -221,72 +264,84 @@ def recipients_table(recipients: Sequence[Item], language: str) -> RenderableTyp
     """Does the province have it: per recipient the last receipt, what waits, how long it may stay away."""
     if not recipients:
         return _text(word("no_recipients", language))
-    columns = (
-        "name",
-        "state",
-        "acknowledged_until",
-        "backlog",
-        "oldest",
-        "can_stay_offline",
-        "rejected",
-        "detail",
-    )
-    table = _table("recipients", columns, language)
+    rows = []
     for recipient in recipients:
         offline_s = recipient["can_stay_offline_s"]
-        table.add_row(
-            _text(recipient["name"]),
-            _state(recipient["state"], language),
-            _text(moment(recipient["last_acknowledged_at"])),
-            Text(str(recipient["backlog_records"]), style="yellow" if recipient["backlog_records"] else ""),
-            _text(moment(recipient["backlog_oldest_at"])),
-            _text("—" if offline_s is None else duration(offline_s, language)),
-            Text(str(recipient["rejected"]), style="red" if recipient["rejected"] else ""),
-            _text(_told(recipient["detail"], language)),
+        rows.append(
+            {
+                "name": _text(recipient["name"]),
+                "state": _state(recipient["state"], language),
+                "acknowledged_until": _text(moment(recipient["last_acknowledged_at"])),
+                "backlog": _waiting(recipient),
+                "can_stay_offline": _text("—" if offline_s is None else duration(offline_s, language)),
+                "rejected": Text(str(recipient["rejected"]), style="red" if recipient["rejected"] else ""),
+                "oldest": _text(moment(recipient["backlog_oldest_at"])),
+                "detail": _text(_told(recipient["detail"], language)),
+            }
         )
-    return table
+    return Group(_listing("recipients", tuple(rows[0]), rows, language, below=("oldest", "detail")), "")
 
 
-def alarms_table(alarms: Sequence[Item], language: str) -> RenderableType:
-    """What is in alarm, in the order the gateway gives."""
+def recipients_line(recipients: Sequence[Item], language: str) -> Text:
+    """The recipients in short: state, what waits, the last receipt."""
+    if not recipients:
+        return _text(word("no_recipients", language))
+    line = Text(word("recipients", language), style="bold")
+    for recipient in recipients:
+        line.append(f"  {recipient['name']} ", style="not bold").append_text(
+            _state(recipient["state"], language)
+        )
+        line.append(f" {word('backlog', language)} ", style="not bold").append_text(_waiting(recipient))
+        receipt = moment(recipient["last_acknowledged_at"])
+        line.append(f" {word('acknowledged_until', language)} {receipt}", style="not bold")
+    return line
+
+
+def alarms_table(alarms: Sequence[Item], language: str) -> Listing | Text:
+    """What is in alarm, in the order the gateway gives; where it is narrow the whole id stands below its alarm."""
     if not alarms:
         return Text(word("no_alarms", language), style="green")
-    columns = ("level", "tag", "description", "value", "peak", "limit", "raised", "state", "alarm_id")
-    table = _table("alarms", columns, language)
+    rows = []
     for alarm in alarms:
         level = alarm["level"]["current"]
         parts = [] if alarm["active"] else ["returned"]
         parts.append("acknowledged" if alarm["acknowledged"] else "unacknowledged")
-        table.add_row(
-            _state(level, language) if alarm["active"] else Text(word(level, language), style="dim"),
-            _text(alarm["point_id"] or alarm["source"]),
-            _text(_alarm_text(alarm, language)),
-            _text(number(alarm["value"])),
-            _text(number(alarm["peak"])),
-            _text(number(alarm["limit_edge"])),
-            _text(moment(alarm["t_raised"])),
-            Text(
-                " ".join(word(part, language) for part in parts),
-                style="" if alarm["acknowledged"] else "bold",
-            ),
-            Text(alarm["alarm_id"], style="dim"),
+        rows.append(
+            {
+                "level": _state(level, language)
+                if alarm["active"]
+                else Text(word(level, language), style="dim"),
+                "raised": _text(moment(alarm["t_raised"])),
+                "tag": _text(_alarm_name(alarm, language)),
+                "description": _text(_alarm_text(alarm, language)),
+                "value": _text(number(alarm["value"])),
+                "state": Text(
+                    " ".join(word(part, language) for part in parts),
+                    style="" if alarm["acknowledged"] else "bold",
+                ),
+                "alarm_id": Text(alarm["alarm_id"], style="dim"),
+                "peak": _text(number(alarm["peak"])),
+                "limit": _text(number(alarm["limit_edge"])),
+            }
         )
-    return table
+    return _listing("alarms", tuple(rows[0]), rows, language, below=("alarm_id", "peak", "limit"))
 
 
-def points_table(points: Sequence[Item], language: str) -> Table:
-    """Points with their last value."""
-    table = _table("points", ("tag", "description", "value", "unit", "quality", "level"), language)
-    for point in points:
-        table.add_row(
-            _text(point["name"]),
-            _text(point["description"]),
-            _text(number(point["value"])),
-            _text(point["unit"]),
-            Text(quality(point, language), style="" if point["quality"] == "good" else "yellow"),
-            _state(point["level"], language),
-        )
-    return table
+def points_table(points: Sequence[Item], language: str) -> Listing:
+    """Points with their last value; one that is not of now says so."""
+    rows = [
+        {
+            "tag": _text(point["name"]),
+            "description": _text(point["description"]),
+            "value": _value(point, language),
+            "unit": _text(point["unit"]),
+            "quality": Text(quality(point, language), style="" if point["quality"] == "good" else "yellow"),
+            "level": _state(point["level"], language),
+        }
+        for point in points
+    ]
+    columns = ("tag", "description", "value", "unit", "quality", "level")
+    return _listing("points", columns, rows, language, below=())
 
 
 def changes(before: Item | None, now: Item, language: str) -> list[str]:
@@ -294,16 +349,24 @@ def changes(before: Item | None, now: Item, language: str) -> list[str]:
     at = moment(now["now"])
     lines: list[str] = []
 
-    def compare(section: str, key: str, line: Callable[[Item], str], *, gone: str = "") -> None:
-        old = {} if before is None else {item[key]: line(item) for item in before[section]}
-        new = {item[key]: line(item) for item in now[section]}
-        lines.extend(f"{at}  {text}" for name, text in new.items() if old.get(name) != text)
+    def compare(
+        section: str, key: str, line: Callable[[Item], str], *, gone: str = "", moves: str = ""
+    ) -> None:
+        """``moves``: a key that changes all the time and is no news by itself."""
+        old = {} if before is None else {item[key]: item for item in before[section]}
+        new = {item[key]: item for item in now[section]}
+        for name, item in new.items():
+            known = old.get(name)
+            still = known is not None and line({**known, moves: None}) == line({**item, moves: None})
+            if not still:
+                lines.append(f"{at}  {line(item)}")
         if gone:
-            lines.extend(f"{at}  {text}  {gone}" for name, text in old.items() if name not in new)
+            lines.extend(f"{at}  {line(item)}  {gone}" for name, item in old.items() if name not in new)
 
     compare("sources", "name", lambda item: _source_line(item, language))
     compare("recipients", "name", lambda item: f"{item['name']}  {word(item['state'], language)}")
-    compare("alarms", "alarm_id", lambda item: _alarm_line(item, language), gone=word("clear", language))
+    cleared = word("clear", language)
+    compare("alarms", "alarm_id", lambda item: _alarm_line(item, language), gone=cleared, moves="value")
     compare("points", "name", lambda item: _point_line(item, language))
     return lines
 
@@ -333,12 +396,14 @@ def percent(share: float | None) -> str:
 
 
 def moment(stamp: str | None) -> str:
-    """A time stamp as local time of day, with the date unless it is today's; a dash where there is none."""
+    """A time stamp as local time of day, with the date unless it is of today; a dash where there is none."""
     if not stamp:
         return "—"
     local = dt.datetime.fromisoformat(stamp).astimezone()
-    today = local.date() == dt.datetime.now(dt.UTC).astimezone().date()
-    return local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+    today = dt.datetime.now(dt.UTC).astimezone().date()
+    if local.date() == today:
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%m-%d %H:%M:%S" if local.year == today.year else "%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float, language: str) -> str:
@@ -352,8 +417,14 @@ def duration(seconds: float, language: str) -> str:
     return " ".join(parts[:2])
 
 
+def _source_state(item: Item) -> str:
+    if item["connected"]:
+        return "connected"
+    return "disconnected" if item["points"] else "idle"
+
+
 def _source_line(item: Item, language: str) -> str:
-    state = word("connected" if item["connected"] else "disconnected", language)
+    state = word(_source_state(item), language)
     return f"{item['name']}  {state}  {word('bad', language)} {item['bad']}"
 
 
@@ -361,12 +432,21 @@ def _alarm_line(item: Item, language: str) -> str:
     level = word(item["level"]["current"], language)
     seen = word("acknowledged" if item["acknowledged"] else "unacknowledged", language)
     state = "" if item["active"] else f"  {word('returned', language)}"
-    name = item["point_id"] or item["source"]
-    return f"! {name}  {_alarm_text(item, language)}  {level}  {number(item['value'])}{state}  {seen}"
+    what = f"{_alarm_name(item, language)}  {_alarm_text(item, language)}"
+    return f"! {what}  {level}  {number(item['value'])}{state}  {seen}"
+
+
+def _alarm_name(item: Item, language: str) -> str:
+    """The tag, the device that is silent, or the gateway itself."""
+    if item["type"] == "gateway":
+        return word("gateway", language)
+    return str(item["point_id"] or item["source"])
 
 
 def _alarm_text(item: Item, language: str) -> str:
     """What an alarm is about: with a bad value its cause, with a source how many points it stands for."""
+    if item["type"] == "gateway":
+        return condition(item["source"], language)
     if item["type"] == "quality":
         return f"{item['text']}  {word(item['cause'], language)}"
     if item.get("points"):
@@ -375,7 +455,16 @@ def _alarm_text(item: Item, language: str) -> str:
 
 
 def _point_line(item: Item, language: str) -> str:
-    return f"{item['name']}  {number(item['value'])} {item['unit']}  {quality(item, language)}".rstrip()
+    return f"{item['name']}  {_value(item, language)} {item['unit']}  {quality(item, language)}".rstrip()
+
+
+def _value(point: Item, language: str) -> Text:
+    """The value; beside bad quality it is only the last one that was not, and says so with its time."""
+    value = point["value"]
+    if point["quality"] != "bad" or value is None:
+        return _text(number(value))
+    at = point.get("value_at")
+    return Text(f"{word('last', language)} {number(value)}" + (f" ({moment(at)})" if at else ""), style="dim")
 
 
 def _parts(status: Item, language: str) -> Iterable[Text]:
@@ -390,17 +479,24 @@ def _parts(status: Item, language: str) -> Iterable[Text]:
         yield line
 
 
-def _table(title: str, columns: Sequence[str], language: str) -> Table:
-    table = Table(title=word(title, language), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for column in columns:
-        figures = column in {"value", "peak", "limit", "good", "bad", "backlog", "rejected"}
-        table.add_column(word(column, language), justify="right" if figures else "left")
-    return table
+def _listing(
+    title: str, columns: Sequence[str], rows: Sequence[Row], language: str, below: Sequence[str]
+) -> Listing:
+    def more(count: int) -> str:
+        chinese, english = _MORE.get(title, ("还有 {} 行未显示", "{} more rows not shown"))
+        return (chinese if language == "zh" else english).format(count)
+
+    return Listing(word(title, language), columns, rows, below, lambda key: word(key, language), more)
+
+
+def _waiting(recipient: Item) -> Text:
+    count = recipient["backlog_records"]
+    return Text(str(count), style="yellow" if count else "not bold")
 
 
 def _text(value: object) -> Text:
-    """As it is: a tag may hold brackets, which rich would read as markup."""
-    return Text(str(value))
+    """As it is, in one line: a tag may hold brackets, which rich would read as markup."""
+    return Text(number(str(value)))
 
 
 def _state(key: str, language: str) -> Text:
@@ -408,7 +504,7 @@ def _state(key: str, language: str) -> Text:
 
 
 def _told(detail: str | dict[str, str], language: str) -> str:
-    return detail.get(language, "") if isinstance(detail, dict) else detail
+    return detail.get(language, "") if isinstance(detail, dict) else spoken(detail, language)
 
 
 def _mebibytes(size: int | None) -> str:

@@ -23,8 +23,7 @@ from hil.verdict import Judgement, judge_site
 
 SHOW_S: Final = 1.0
 RECENT_LINES: Final = 8
-ROWS_BESIDE_POINTS: Final = 34
-MIN_POINT_ROWS: Final = 4
+MIN_STATUS_LINES: Final = 16
 MIN_ALARMS: Final = 2
 MIN_SNAPSHOTS: Final = 1
 PLAIN_WIDTH: Final = 200
@@ -85,8 +84,8 @@ class LiveTable:
         if self._status is None:
             self._live.update(recent, refresh=True)
             return
-        rows = max(MIN_POINT_ROWS, self._console.height - ROWS_BESIDE_POINTS)
-        view = tables.watch_view(self._status, self._language, rows)
+        height = max(MIN_STATUS_LINES, self._console.height - len(self._recent) - 1)
+        view = tables.WatchView(self._status, self._language, height)
         self._live.update(Group(recent, Text(), view), refresh=True)
 
 

@@ -46,9 +46,7 @@ def watch(args: argparse.Namespace) -> int:
         screen = console()
         with Live(console=screen, auto_refresh=False, screen=True) as live:
             for answer in statuses:
-                # Half of the screen for points; headline, recipients and alarms stand above.
-                rows = max(4, screen.height // 2 - 4)
-                live.update(tables.watch_view(answer, args.language, rows), refresh=True)
+                live.update(tables.WatchView(answer, args.language), refresh=True)
     else:
         before = None
         for answer in statuses:

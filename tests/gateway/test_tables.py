@@ -172,13 +172,13 @@ def test_the_load_of_a_line_and_what_to_mend_are_shown_with_each_device() -> Non
         {"name": "ua", "connected": True, "warning": "the line is not encrypted"},
     )
     text = shown(tables.status_view(status, "zh"))
-    assert "总线负荷" in text
+    assert "通信占用" in text
     assert "42 %" in next(line for line in text.splitlines() if line.strip().startswith("bus"))
     assert "! ua  the line is not encrypted" in text
-    live = shown(tables.watch_view(status, "zh"))
-    assert "bus 已连接 总线负荷 42 %" in live
+    live = shown(tables.WatchView(status, "zh"))
+    assert "bus 已连接 通信占用 42 %" in live
     assert "ua 已连接 !" in live
-    assert "Bus load 42 %" in shown(tables.watch_view(status, "en"))
+    assert "Line in use 42 %" in shown(tables.WatchView(status, "en"))
 
 
 def test_watching_shows_who_does_not_answer_first_then_the_busiest_and_no_more_than_fit() -> None:
@@ -243,10 +243,97 @@ def test_a_missing_value_is_a_dash_with_its_cause_never_a_zero() -> None:
     assert "0" not in line
 
 
-def test_the_live_view_is_bounded() -> None:
-    status = {**STATUS, "points": STATUS["points"] * 100}
-    text = shown(tables.watch_view(status, "en", 5))
-    assert sum("℃" in line or "kPa" in line or " m " in line for line in text.splitlines()) <= 6
+LONG_ID = "gateway/source-warning/gds2@1763723456789123456"
+
+
+def crowded() -> dict[str, Any]:
+    many = [
+        {
+            **STATUS["alarms"][0],
+            "alarm_id": f"LT-{k:03}/high@1763723456789123456",
+            "point_id": f"LT-{k:03}",
+            "text": "一号原料储罐的液位测点，报警很长的描述",
+            "t_raised": "2020-01-02T03:04:05.000Z",
+        }
+        for k in range(30)
+    ]
+    return {**STATUS, "alarms": many, "points": STATUS["points"] * 100}
+
+
+def on_screen(width: int, height: int, language: str, status: dict[str, Any]) -> list[str]:
+    paper = io.StringIO()
+    Console(width=width, height=height, file=paper).print(tables.WatchView(status, language))
+    return paper.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_an_alarm_can_be_acknowledged_from_what_a_narrow_screen_shows(width: int, language: str) -> None:
+    system = {**STATUS["alarms"][0], "alarm_id": LONG_ID, "type": "gateway", "source": "source-warning/gds2"}
+    status = {**STATUS, "alarms": [*crowded()["alarms"][:2], system]}
+    when = tables.moment("2020-01-02T03:04:05.000Z")
+    paper = io.StringIO()
+    Console(width=width, file=paper).print(tables.status_view(status, language))
+    for lines in (paper.getvalue().splitlines(), on_screen(width, 40, language, status)):
+        for alarm in status["alarms"]:
+            assert any(alarm["alarm_id"] in line.split() for line in lines), lines
+        row = next(line for line in lines if "LT-001" in line and "@" not in line)
+        assert when in row
+        assert tables.word("HH", language) in row.split()
+        assert tables.word("unacknowledged", language) in row.split()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (120, 40)])
+def test_the_live_view_fills_the_screen_and_says_what_does_not_fit(width: int, height: int) -> None:
+    lines = on_screen(width, height, "zh", crowded())
+    assert len(lines) <= height
+    alarms = sum("/high@" in line for line in lines)
+    points = sum(line.startswith(("TT-1", "PT-1", "LT[1]")) for line in lines)
+    assert alarms >= 3
+    assert points >= 3
+    assert f"还有 {30 - alarms} 条报警未显示" in lines
+    assert f"还有 {300 - points} 个点未显示" in lines
+    assert f"{30 - alarms} more alarms not shown" in on_screen(width, height, "en", crowded())
+
+
+def test_where_everything_fits_nothing_is_said_to_be_missing() -> None:
+    assert "未显示" not in "\n".join(on_screen(80, 24, "zh", STATUS))
+
+
+def test_the_gateways_own_alarm_says_what_it_means_and_keeps_its_name_for_programs() -> None:
+    system = {
+        **STATUS["alarms"][0],
+        "type": "gateway",
+        "point_id": "",
+        "source": "camera/cam2",
+        "text": "camera/cam2",
+    }
+    text = shown(tables.alarms_table([system], "zh"))
+    assert "摄像头 cam2 无画面" in text
+    assert "网关" in text
+    assert "camera/cam2" not in text
+    assert "no picture from camera cam2" in shown(tables.alarms_table([system], "en"))
+
+
+def test_details_of_devices_are_chinese_for_a_chinese_reader() -> None:
+    status = sourced({"detail": "10.0.0.1:502: Connection refused", "warning": "2 of 9 nodes refused: A"})
+    text = shown(tables.status_view(status, "zh"))
+    assert "10.0.0.1:502: 连接被拒绝" in text
+    assert "9 个节点中有 2 个被拒绝：A" in text
+    assert "Connection refused" in shown(tables.status_view(status, "en"))
+
+
+def test_a_bad_point_shows_its_last_value_as_such_with_its_time() -> None:
+    stale = {**STATUS["points"][1], "value": 23.4, "value_at": "2020-01-02T03:04:05.000Z"}
+    when = tables.moment("2020-01-02T03:04:05.000Z")
+    assert f"上次 23.4 ({when})" in shown(tables.points_table([stale], "zh"))
+    assert f"last 23.4 ({when})" in shown(tables.points_table([stale], "en"))
+    assert any(
+        f"上次 23.4 ({when}) kPa" in line
+        for line in tables.changes(None, {**STATUS, "points": [stale]}, "zh")
+    )
+    assert "上次" not in shown(tables.points_table([{**stale, "quality": "uncertain"}], "zh"))
+    assert "上次" not in shown(tables.points_table([STATUS["points"][1]], "zh"))
 
 
 def test_without_alarms_and_recipients_it_says_so() -> None:
@@ -268,6 +355,24 @@ def test_lines_show_what_changed_and_nothing_else() -> None:
     assert any("TT-1" in line and "22" in line for line in lines)
     assert any("恢复" in line and "LT[1]" in line for line in lines)
     assert any("province" in line and "已连接" in line for line in lines)
+
+
+def test_a_standing_alarm_whose_value_moves_is_no_new_line() -> None:
+    after = copy.deepcopy(STATUS)
+    after["alarms"][0]["value"] = 9.99
+    assert tables.changes(STATUS, after, "zh") == []
+    after["alarms"][0]["acknowledged"] = True
+    (line,) = tables.changes(STATUS, after, "zh")
+    assert "LT[1]" in line
+    assert "9.99" in line
+
+
+def test_a_device_without_points_is_idle_not_down() -> None:
+    idle = {**STATUS["sources"][0], "points": 0, "good": 0, "bad": 0, "since": None}
+    for view in (tables.sources_table([idle], "zh"), tables.sources_line([idle], "zh")):
+        assert "空闲" in shown(view)
+        assert "未连接" not in shown(view)
+    assert "idle" in tables.changes(None, {**STATUS, "sources": [idle]}, "en")[0]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ FIGURES = {
     "problems": [],
 }
 STORY = SimpleNamespace(outage_s=15.0, caught_up_s=2.5)
-SOURCE = {"name": "plc1", "connected": True, "bad": 0, "load_percent": None, "warning": ""}
+SOURCE = {"name": "plc1", "connected": True, "points": 1, "bad": 0, "load_percent": None, "warning": ""}
 STATUS = {
     "now": "2026-11-22T03:31:00.123Z",
     "gateway_id": "gateway1",

@@ -1,0 +1,51 @@
+"""English details and the gateway's own conditions, as a technician reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.details import condition, spoken
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("10.0.0.1:502: Connect call failed ('10.0.0.1', 502)", "连接不上 10.0.0.1:502"),
+        ("[Errno 111] Connect call failed ('::1', 502, 0, 0)", "连接不上 ::1:502"),
+        ("10.0.0.1:502: Connection refused", "10.0.0.1:502: 连接被拒绝"),
+        ("10.0.0.1:502: No route to host", "没有到主机的路由"),
+        ("10.0.0.1:502: no connection within 3 s", "3 秒内没有连上"),
+        ("opc.tcp://h:4840: no answer in time", "opc.tcp://h:4840: 没有按时应答"),
+        ("unit 7: no answer in time", "站号 7 没有按时应答"),
+        ("2 of 9 nodes refused: A (BadNodeIdUnknown)", "9 个节点中有 2 个被拒绝：A (BadNodeIdUnknown)"),
+        ("no encryption, no check of whom we talk to (insecure = true)", "不加密"),
+        (
+            "the server's certificate is not trusted: it shows AA, trusted is none",
+            "不信任服务器的证书：它出示 AA，没有信任任何证书",
+        ),
+    ],
+)
+def test_known_details_are_chinese_for_a_chinese_reader_only(english: str, chinese: str) -> None:
+    assert chinese in spoken(english, "zh")
+    assert spoken(english, "en") == english
+
+
+def test_what_is_unknown_stays_as_it_is() -> None:
+    assert spoken("odd \\1 thing", "zh") == "odd \\1 thing"
+    assert condition("moon/far", "zh") == "moon/far"
+
+
+@pytest.mark.parametrize(
+    ("name", "chinese", "english"),
+    [
+        ("source-warning/gds2", "设备 gds2 的警告", "warning of device gds2"),
+        ("camera/cam2", "摄像头 cam2 无画面", "no picture from camera cam2"),
+        ("recipient/province", "上报 province 中断", "no delivery to province"),
+        ("rejected/province", "province 拒收数据", "province rejects data"),
+        ("output/siren", "本地输出 siren 失败", "local output siren failed"),
+        ("storage", "存储已满", "the storage is full"),
+        ("disk", "磁盘不能写入", "the disk cannot be written"),
+    ],
+)
+def test_a_condition_of_the_gateway_says_what_it_means(name: str, chinese: str, english: str) -> None:
+    assert (condition(name, "zh"), condition(name, "en")) == (chinese, english)
