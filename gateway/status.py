@@ -90,11 +90,8 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
             levels[alarm.point_id] = alarm.level_current
     view = []
     for row, (device, point) in enumerate(engine.devices_and_points):
-        value, quality, taken_ns = (
-            float(engine.values[row]),
-            int(engine.quality[row]),
-            int(engine.taken_ns[row]),
-        )
+        value, quality = float(engine.values[row]), int(engine.quality[row])
+        taken_ns, value_ns = int(engine.taken_ns[row]), int(engine.value_ns[row])
         view.append(
             {
                 "name": point.point.name,
@@ -106,6 +103,7 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
                 "cause": cause_of(quality).word,
                 "level": levels.get(point.point.name, ""),
                 "taken_at": rfc3339(taken_ns) if taken_ns else None,
+                "value_at": rfc3339(value_ns) if value_ns else None,
             }
         )
     return view

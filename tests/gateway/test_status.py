@@ -38,6 +38,25 @@ def test_points_show_value_quality_and_level():
     assert (c["value"], c["quality"], c["cause"], c["level"]) == (None, "bad", "refused", "")
 
 
+def test_a_point_that_went_bad_keeps_its_last_value_with_the_time_of_that_value():
+    made = engine()
+    points, quality = (
+        np.arange(3, dtype=np.uint16),
+        np.array([bad(Cause.REFUSED), GOOD, GOOD], dtype=np.uint8),
+    )
+    values = np.array([math.nan, 6.5, 1.0])
+    made.step([Scan("plc", "r", points, values, quality, 2 * 10**9, 0)], Now(2, 2 * 10**9))
+    a, b, c = points_view(made)
+    assert (a["value"], a["taken_at"], a["value_at"]) == (
+        5.5,
+        "1970-01-01T00:00:02.000Z",
+        "1970-01-01T00:00:01.000Z",
+    )
+    assert b["value_at"] == c["value_at"] == "1970-01-01T00:00:02.000Z"
+    (_, _, never) = points_view(engine())
+    assert never["value_at"] is None
+
+
 def test_texts_are_texts_and_long_whole_numbers_have_all_their_digits():
     made = engine()
     points = np.arange(2, dtype=np.uint16)
