@@ -24,8 +24,8 @@ OWN_YEARS: Final = 20
 """How long an own certificate lasts: longer than the box, because renewing it means a visit to every server."""
 KEY_BITS: Final = 2048
 """What every server takes; all three policies allow 2048 to 4096 (OPC 10000-7)."""
-SHORTEST_FINGERPRINT: Final = 8
-"""So many hex digits of a fingerprint, at least, name a certificate."""
+SHORTEST_FINGERPRINT: Final = 32
+"""So many hex digits a person types at least: 128 bits. A certificate with the same first few can be made."""
 _MAX_NAME: Final = 40
 
 
@@ -101,7 +101,7 @@ def written(fingerprint_as_typed: str) -> str:
     digits = re.sub(r"[\s:]", "", fingerprint_as_typed).lower()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_FINGERPRINT},64}}", digits):
         raise DistrustError(
-            f'"{fingerprint_as_typed}" is no fingerprint: give {SHORTEST_FINGERPRINT} to 64 hex digits of its SHA-256'
+            f'"{fingerprint_as_typed}" is no fingerprint: give {SHORTEST_FINGERPRINT} hex digits of it or more'
         )
     return digits
 

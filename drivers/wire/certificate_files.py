@@ -169,33 +169,37 @@ def trust(fingerprint_as_typed: str, rejected: Path, trusted: Path) -> Stored:
     """Move a rejected certificate to the trusted ones.
 
     Args:
-        fingerprint_as_typed: of the certificate, as the server's own screen shows it; its beginning will do.
+        fingerprint_as_typed: of the certificate, as the server's own screen shows it; the whole of it, because a
+            certificate that begins alike can be made.
         rejected: folder.
-        trusted: folder.
+        trusted: folder, or the one file that is to hold it, which its suffix tells as long as nothing is there.
 
     Raises:
-        DistrustError: no or several rejected certificates begin so, or it is out of date; says what to do.
+        DistrustError: no rejected certificate has it, or it is out of date; says what to do.
         OSError: it cannot be moved.
     """
     digits = written(fingerprint_as_typed)
     if trusted.is_file():
         raise DistrustError(
-            f"{trusted} is one file; name a folder as `trusted`, so that certificates can join it"
+            f"{trusted} is one file and there already; name a folder as `trusted`, so that certificates can join it"
         )
     matching = [
         (file, one)
         for file in (_certificate_files(rejected) if rejected.is_dir() else [])
-        if (one := _certificate_or_none(file)) is not None and fingerprint(one).startswith(digits)
+        if (one := _certificate_or_none(file)) is not None and fingerprint(one) == digits
     ]
-    if len(matching) != 1:
-        word = "several rejected certificates begin" if matching else "no rejected certificate begins"
-        raise DistrustError(f"{word} with {digits} in {rejected}; see `plantgate opcua certs`")
-    ((file, one),) = matching
+    if not matching:
+        raise DistrustError(
+            f"no rejected certificate in {rejected} has the fingerprint {digits}; see `plantgate opcua certs`"
+        )
+    file, one = matching[0]
     in_date(one, str(file), dt.datetime.now(dt.UTC))
-    target = trusted / file_name(one)
+    alone = trusted.suffix.lower() in SUFFIXES and not trusted.is_dir()
+    target = trusted if alone else trusted / file_name(one)
     if not target.exists():
         _write_new(target, one.public_bytes(serialization.Encoding.DER), 0o644)
-    file.unlink()
+    for copy, _ in matching:
+        copy.unlink()
     return Stored("trusted", target, Facts.of(one))
 
 

@@ -268,7 +268,7 @@ def _asked(facts: Facts, thumbprint: str, server: Server, args: argparse.Namespa
     """The beginning of the fingerprint as the person types it from the server's own screen.
 
     Raises:
-        UserFacingError: there is nobody to ask, or what was typed is no fingerprint.
+        UserFacingError: there is nobody to ask, or what was typed is no fingerprint, or too short a part of one.
     """
     if not sys.stdin.isatty():
         raise said("E-NAME-FINGERPRINT", server.name)
@@ -277,9 +277,8 @@ def _asked(facts: Facts, thumbprint: str, server: Server, args: argparse.Namespa
     typed = screen.input("› ")
     try:
         return written(typed)
-    except DistrustError as error:
-        shown = view.grouped(facts.fingerprint)
-        raise said("E-REFUSED-FINGERPRINT", server.name, shown=shown, typed=typed) from error
+    except DistrustError as error:  # too little to compare is not yet a difference
+        raise said("E-REFUSED-CERTIFICATE", server.name, detail=error) from error
 
 
 def _told(args: argparse.Namespace, server: Server, trusted: Stored) -> int:

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from drivers.kit.certificates import WARN_DAYS, Facts
+from drivers.kit.certificates import SHORTEST_FINGERPRINT, WARN_DAYS, Facts
 from drivers.opcua import Offer, Options
 from drivers.wire.certificate_files import Stored
 
@@ -163,13 +163,16 @@ def question(name: str, facts: Facts, thumbprint: str, now: dt.datetime, languag
     sha1 = Text("\n".join((grouped(thumbprint[:20]), grouped(thumbprint[20:]))))
     *names, validity = _identity(facts_json(facts, now), zh=zh)
     table = _pairs(("服务器" if zh else "Server", Text(name)), *names, ("SHA-1", sha1), validity)
+    groups = SHORTEST_FINGERPRINT // GROUP_DIGITS
     ask = (
         "\n请在服务器自己的屏幕或配置软件上找到它的证书，逐位核对上面的指纹（那边只显示 SHA-1 就核对 SHA-1）。\n"
-        "全部一致，才从那边的屏幕上抄下前 8 位或更多，输入后回车；不一致就按 Ctrl-C。"
+        f"全部一致，才从那边的屏幕上抄下前 {SHORTEST_FINGERPRINT} 位（{groups} 组）或更多，输入后回车；"
+        "不一致就按 Ctrl-C。"
         if zh
         else "\nFind this certificate on the server's own screen or tool and compare the fingerprint above, every "
         "digit (SHA-1 where that is all it shows).\n"
-        "Only if all agree, type its first 8 digits or more as they stand there; else press Ctrl-C."
+        f"Only if all agree, type its first {SHORTEST_FINGERPRINT} digits ({groups} groups) or more as they stand "
+        "there; else press Ctrl-C."
     )
     return Group(table, Text(ask, style="bold"))
 

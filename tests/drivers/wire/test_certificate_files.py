@@ -112,8 +112,9 @@ def test_trust_moves_exactly_the_one_meant(tmp_path: Path) -> None:
     (rejected / "rubbish.der").write_bytes(b"rubbish")
     mark = Facts.of(certificate(first, "it")).fingerprint
     for typed, words in (
-        (mark[:7], "no fingerprint"),
-        ("zz" * 8, "no fingerprint"),
+        (mark[:31], "no fingerprint"),
+        ("zz" * 32, "no fingerprint"),
+        (mark[:63], "no rejected"),
         ("0" * 64, "no rejected"),
     ):
         with pytest.raises(DistrustError, match=words):
@@ -127,6 +128,18 @@ def test_trust_moves_exactly_the_one_meant(tmp_path: Path) -> None:
         trust(mark, rejected, trusted)
     with pytest.raises(DistrustError, match="one file"):
         trust(mark, rejected, moved.path)
+
+
+def test_trusted_may_name_one_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    (shown,) = strangers(1)
+    path = reject(tmp_path / "rejected", shown)
+    path.with_suffix(".pem").write_bytes(certificate(shown, "it").public_bytes(serialization.Encoding.PEM))
+    mark = Facts.of(certificate(shown, "it")).fingerprint
+    moved = trust(mark, tmp_path / "rejected", tmp_path / "pki" / "gds.der")
+    assert moved.path == tmp_path / "pki" / "gds.der"
+    assert moved.path.read_bytes() == shown
+    assert certificate_files.trusted_files(moved.path) == {"gds.der": shown}
+    assert list((tmp_path / "rejected").iterdir()) == [], "copies of it are rejected no longer"
 
 
 def test_an_expired_stranger_is_not_trusted(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_another_fingerprint_is_refused_and_both_are_shown(bench, gds):
     assert names(gds / "trusted") == []
 
 
-@pytest.mark.parametrize("short", [8, 63])
+@pytest.mark.parametrize("short", [8, 32, 63])
 def test_the_beginning_of_a_fingerprint_does_not_do_in_a_script(bench, gds, short):
     ended = bench.run(gds, "opcua", "trust", "gds", "--fingerprint", bench.server.fingerprint[:short])
     assert ended.returncode == Exit.USAGE
@@ -137,7 +137,9 @@ def test_the_beginning_of_a_fingerprint_does_not_do_in_a_script(bench, gds, shor
 @pytest.mark.parametrize("kind", ["sha256", "sha1"])
 def test_a_person_compares_and_types_its_beginning(bench, gds, kind):
     mark = hashlib.new(kind, bench.server.certificate_der.read_bytes()).hexdigest()
-    ended = bench.run(gds, "opcua", "trust", "gds", typed=mark[:10].upper())
+    ended = bench.run(
+        gds, "opcua", "trust", "gds", typed=" ".join(mark[:32][i : i + 4] for i in range(0, 32, 4)).upper()
+    )
     assert ended.returncode == Exit.OK, ended.stderr
     for at in range(0, len(mark), 4):
         assert mark[at : at + 4].upper() in ended.stderr
@@ -145,11 +147,14 @@ def test_a_person_compares_and_types_its_beginning(bench, gds, kind):
     assert len(names(gds / "trusted")) == 1
 
 
-@pytest.mark.parametrize("answer", ["", "是", "deadbeef"])
+@pytest.mark.parametrize("answer", ["", "是", "deadbeef" * 4, 31])
 def test_no_other_answer_of_a_person_trusts(bench, gds, answer):
-    ended = bench.run(gds, "opcua", "trust", "gds", typed=answer)
+    """A number: so many right digits, which are too few."""
+    typed = bench.server.fingerprint[:answer] if isinstance(answer, int) else answer
+    ended = bench.run(gds, "opcua", "trust", "gds", typed=typed)
     assert ended.returncode == Exit.REFUSED
-    assert "E-REFUSED-FINGERPRINT" in ended.stderr
+    word = "E-REFUSED-FINGERPRINT" if len(typed) >= 32 else "32 hex digits"
+    assert word in ended.stderr
     assert names(gds / "trusted") == []
 
 
