@@ -95,6 +95,40 @@ def test_what_is_overheard_is_posted_and_what_is_not_for_long_is_bad() -> None:
     asyncio.run(story())
 
 
+def test_a_line_silent_from_the_start_is_logged_once_down_and_once_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        with line() as bus:
+            catch = Catch()
+            async with running(listening(bus.path, catch)):
+                await catch.until(all_lost)
+                await catch.until(all_lost)
+                assert [record.levelname for record in caplog.records] == ["WARNING"]
+                async with master(bus):
+                    await catch.until(any_good)
+                    await catch.until(any_good)
+
+    with caplog.at_level("INFO", logger="drivers.modbus"):
+        asyncio.run(story())
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_line_that_is_overheard_from_the_start_is_never_said_to_be_silent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        with line() as bus:
+            catch = Catch()
+            async with master(bus), running(listening(bus.path, catch, points()[:3])):
+                for _ in range(5):
+                    await catch.until(any_good)
+
+    with caplog.at_level("INFO", logger="drivers.modbus"):
+        asyncio.run(story())
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
 def test_a_value_that_is_not_heard_again_is_not_told_again() -> None:
     async def story() -> None:
         with line() as bus:

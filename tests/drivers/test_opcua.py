@@ -241,6 +241,30 @@ def test_a_fall_is_said_once_and_a_rebooted_server_is_followed_again(pki: dict[s
     asyncio.run(story())
 
 
+def test_a_server_away_from_the_start_is_logged_once_down_and_once_up(
+    pki: dict[str, Credentials], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with plant(pki["server"]) as far, wire_to(far.port) as wire:
+            await wire.cut()
+            catch = Catch()
+            one = source(pki, wire.port, catch.post)
+            async with running(one):
+                async with asyncio.timeout(contract.PATIENCE_S):
+                    while one.state().counters["misses"] < 3:
+                        await asyncio.sleep(0.05)
+                assert [(r.levelname, r.message) for r in caplog.records] == [
+                    ("WARNING", f"gds: {one.state().detail}")
+                ]
+                await wire.mend()
+                await catch.until(any_good)
+
+    with caplog.at_level("INFO", logger="drivers.opcua"):
+        asyncio.run(story())
+    told = [record.levelname for record in caplog.records if "nodes refused" not in record.message]
+    assert told == ["WARNING", "INFO"]
+
+
 def test_a_server_that_talks_nonsense_gives_a_cause_and_no_exception(pki: dict[str, Credentials]) -> None:
     async def story() -> None:
         dice = random.Random(11)
