@@ -83,6 +83,7 @@ def run(config_path: Path) -> int:
     Raises:
         UserFileErrors: the configuration is wrong.
         UserFacingError: a folder, port, certificate or spool stands in the way.
+        Exception: a defect, logged.
     """
     set_up_log()
     config = configuration.load(config_path)
@@ -103,15 +104,16 @@ async def _until_stopped(house: House) -> int:
     serving.cancel()
     await asyncio.wait({serving, stopping})
     await _wait_for_look_ups(house)
+    failure = None if serving.cancelled() else serving.exception()
+    if failure is not None and not isinstance(failure, UserFacingError):
+        # Its traceback is the caller's to print, unless there will be no return to the caller.
+        log.critical("the house fell: %r", failure, exc_info=failure if house.hanging else None)
     if house.hanging:
         log.error("left behind, because it did not stop in time: %s", ", ".join(house.hanging))
         os._exit(Exit.ENVIRONMENT if stop.is_set() else Exit.INTERNAL)
-    if serving.cancelled():
-        return Exit.OK
-    failure = serving.exception()
-    if isinstance(failure, UserFacingError):
+    if failure is not None:
         raise failure
-    return Exit.INTERNAL
+    return Exit.OK
 
 
 async def _wait_for_look_ups(house: House) -> None:

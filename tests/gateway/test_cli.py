@@ -133,6 +133,22 @@ def test_run_with_a_wrong_configuration_is_3(site: Path) -> None:
     assert "E-CONFIG-KEY-UNKNOWN" in ended.stderr
 
 
+def test_a_defect_of_the_house_is_told_with_its_traceback_and_logged(site: Path) -> None:
+    (site / "state").mkdir()
+    program = (
+        "from gateway import app, cli\n"
+        "def broken(house): raise ZeroDivisionError('a defect')\n"
+        "app.House._watched = broken\n"
+        "raise SystemExit(cli.main())\n"
+    )
+    words = [sys.executable, "-c", program, "run", *map(str, on(site))]
+    ended = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert ended.returncode == Exit.INTERNAL
+    assert "CRITICAL plantgate.app: the house fell: ZeroDivisionError('a defect')" in ended.stderr
+    assert "Traceback" in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("E-INTERNAL")
+
+
 # --- other rooms' commands ----------------------------------------------------------------------------------
 
 
