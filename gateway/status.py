@@ -110,7 +110,7 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
 
 
 def alarms_view(engine: Engine) -> list[dict[str, Any]]:
-    """Live alarms in the order of their urgency.
+    """Live alarms in the order of their urgency, a limit's with its point's value now and the peak so far.
 
     Unacknowledged before acknowledged, active before returned, then by priority, the process's own before those
     about quality and the gateway, newest first.
@@ -119,7 +119,7 @@ def alarms_view(engine: Engine) -> list[dict[str, Any]]:
         engine.alarms.values(),
         key=lambda a: (a.acknowledged, not a.active, a.priority, a.type not in PROCESS, -a.raised_ns),
     )
-    return [alarm.item() for alarm in live]
+    return [engine.live(alarm).item() for alarm in live]
 
 
 def sources_view(
