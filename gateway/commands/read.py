@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from drivers.kit.errors import SourceError
-from drivers.kit.quality import cause_of, status_of
+from drivers.kit.quality import Cause, cause_of, status_of
 from drivers.kit.scan import Device, Point, Scan
 from gateway import control, tables
 from gateway.cli import give_json, say
@@ -30,6 +30,8 @@ from gateway.words import meant, said
 
 READ_S: Final = 60.0
 """Longest time one device may take for one read."""
+_OUT_OF_REACH: Final = frozenset(("bad", cause.word) for cause in (Cause.COMM, Cause.NOT_READ))
+"""Quality and cause of a point whose device does not answer."""
 
 
 def read(args: argparse.Namespace) -> int:
@@ -47,6 +49,7 @@ def read(args: argparse.Namespace) -> int:
             raise
         say("没有网关在运行，直接读设备。", "No gateway runs; reading the devices directly.", args)
         points, failures = asyncio.run(_read_all(_wanted(config, args.name)))
+    failures = failures or _nothing_reached(points)
     if not args.orders:
         for point in points:
             point.pop("orders", None)
@@ -57,6 +60,21 @@ def read(args: argparse.Namespace) -> int:
     for failure in failures:
         say(failure.line("zh"), failure.line("en"), args)
     return Exit.UNREACHABLE if failures else Exit.OK
+
+
+def _nothing_reached(points: list[dict[str, Any]]) -> list[UserFacingError]:
+    """Every device is unreachable where no point asked for could be reached; else none is said to be."""
+    if any((point["quality"], point["cause"]) not in _OUT_OF_REACH for point in points):
+        return []
+    causes = {point["device"]: point["cause"] for point in points}
+    return [
+        said(
+            "E-DEVICE-UNREACHABLE",
+            device,
+            detail={language: tables.word(cause, language) for language in ("zh", "en")},
+        )
+        for device, cause in causes.items()
+    ]
 
 
 def _wanted(config: Config, name: str | None) -> list[DeviceConfig]:

@@ -190,6 +190,7 @@ class House:
 
     def __init__(self) -> None:
         self.value = 9.75
+        self.quality, self.cause = "good", "none"
 
     def status(self, *, points: bool) -> dict[str, Any]:
         view: dict[str, Any] = {
@@ -230,7 +231,9 @@ class House:
                 "value": self.value,
                 "unit": "m",
             }
-            view["points"] = [{**point, "quality": "good", "cause": "none", "level": "H", "taken_at": None}]
+            view["points"] = [
+                {**point, "quality": self.quality, "cause": self.cause, "level": "H", "taken_at": None}
+            ]
             self.value += 1
         return view
 
@@ -241,10 +244,10 @@ class House:
 
 
 @asynccontextmanager
-async def serving(site: Path) -> AsyncIterator[None]:
+async def serving(site: Path, house: House | None = None) -> AsyncIterator[None]:
     """A house on the site's control socket."""
     server = ControlServer(
-        Config("r", "site-1", "gw-1", "zh", StorageConfig(site), site / "run", ()), House()
+        Config("r", "site-1", "gw-1", "zh", StorageConfig(site), site / "run", ()), house or House()
     )
     await server.start()
     try:
@@ -401,6 +404,46 @@ def test_read_of_a_device_that_is_away_is_4(site: Path) -> None:
         ended = plantgate("read", "plc1", *on(site))
     assert ended.returncode == Exit.UNREACHABLE
     assert "E-DEVICE-UNREACHABLE plc1" in ended.stderr
+
+
+def test_read_of_a_device_whose_units_are_silent_is_4(site: Path) -> None:
+    async def deed(plc: ModbusPlc) -> Ended:
+        plc.silent = True
+        return await asyncio.to_thread(plantgate, "read", "--json", *on(site))
+
+    ended = with_plc(site, deed)
+    assert ended.returncode == Exit.UNREACHABLE
+    assert "E-DEVICE-UNREACHABLE plc1" in ended.stderr
+    told = json.loads(ended.stdout)
+    assert not told["ok"]
+    assert [(point["quality"], point["cause"]) for point in told["points"]] == [("bad", "comm")] * 2
+
+
+@pytest.mark.parametrize(
+    ("quality", "cause", "code"),
+    [
+        ("bad", "comm", Exit.UNREACHABLE),
+        ("bad", "not_read", Exit.UNREACHABLE),
+        ("bad", "refused", Exit.OK),
+        ("bad", "startup", Exit.OK),
+        ("good", "none", Exit.OK),
+    ],
+)
+def test_read_through_a_gateway_is_4_where_nothing_asked_for_can_be_reached(
+    site: Path, quality: str, cause: str, code: Exit
+) -> None:
+    async def deed() -> Ended:
+        house = House()
+        house.quality, house.cause = quality, cause
+        async with serving(site, house):
+            return await asyncio.to_thread(plantgate, "read", "LT-101", "--json", *on(site))
+
+    ended = asyncio.run(deed())
+    assert ended.returncode == code
+    told = json.loads(ended.stdout)
+    assert told["ok"] == (code == Exit.OK)
+    assert len(told["errors"]) == len(ended.stderr.splitlines()) == (code != Exit.OK)
+    assert [point["name"] for point in told["points"]] == ["LT-101"]
 
 
 def test_read_of_an_unknown_name_is_2_and_guesses(site: Path) -> None:
