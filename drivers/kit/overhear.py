@@ -1,11 +1,13 @@
 """Decides what a foreign Modbus RTU master's traffic says about our points. Pure: it hears, it never speaks.
 
 A line of two wires shows both directions. A value is taken from an answer only where the very question was heard
-directly before it: same unit, same function code, the byte count that was asked for, both CRCs right.
+directly before it: same unit, same function code, the byte count that was asked for, both CRCs right; and only at
+the moment its last byte comes: what had to wait behind a false head is old and is not told.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -27,9 +29,12 @@ from drivers.kit.rtu import (
 from drivers.kit.scan import Point
 
 SHORT_WRITES: Final = frozenset({5, 6})
-LONG_WRITES: Final = frozenset({15, 16})
+WRITE_COILS: Final = 15
+LONG_WRITES: Final = frozenset({WRITE_COILS, 16})
 """What a foreign master may write; it is skipped over, request and answer."""
 LONG_WRITE_HEAD_BYTES: Final = 7
+MAX_WRITE_DATA_BYTES: Final = 246
+"""Data of the longest write (V1.1b3 sections 6.11 and 6.12)."""
 MAX_DATA_BYTES: Final = 250
 """Data of the longest answer (V1.1b3 sections 6.1 and 6.3)."""
 MAX_BUFFER_BYTES: Final = 1024
@@ -73,6 +78,8 @@ class Overhearing:
     def __init__(self, timeout_ns: int) -> None:
         self._timeout_ns = timeout_ns
         self._buffer = b""
+        self._gone = 0
+        self._arrivals: deque[tuple[int, int]] = deque()  # per piece: bytes received up to its end, and when
         self._question: Heard | None = None
         self._asked_ns = 0
         self._last_ns = 0
@@ -82,18 +89,19 @@ class Overhearing:
 
     def forget(self) -> None:
         """The line was opened anew."""
-        self._buffer, self._question = b"", None
+        self._drop(len(self._buffer))
+        self._question = None
 
     def feed(self, data: bytes, now_ns: int) -> list[Heard]:
         """Take received bytes; returns the answers that are complete with them and may be believed."""
         if (
             now_ns - self._last_ns > self._timeout_ns
         ):  # nothing that was under way goes on after such a silence
-            self._buffer = b""
+            self._drop(len(self._buffer))
         self._last_ns = now_ns
         self._buffer += data
-        if len(self._buffer) > MAX_BUFFER_BYTES:
-            self._buffer = self._buffer[-MAX_BUFFER_BYTES:]
+        self._arrivals.append((self._gone + len(self._buffer), now_ns))
+        self._drop(max(0, len(self._buffer) - MAX_BUFFER_BYTES))
         return list(self._taken(now_ns))
 
     def _taken(self, now_ns: int) -> Iterator[Heard]:
@@ -107,23 +115,36 @@ class Overhearing:
                 if length > len(self._buffer):
                     return
                 if length and sound(self._buffer[:length]):
+                    is_news = self._arrived_ns(length) == now_ns
                     frame = self._cut(length)
                     self._question = None
-                    if self._is_believed(question.unit_id, now_ns):
+                    if self._is_believed(question.unit_id, now_ns) and is_news:
                         yield question._replace(data=self._data_of(frame))
                     continue
             length = self._other_length()
             if length > len(self._buffer):
                 return
             if length:
-                self._take_other(self._cut(length), now_ns)
+                asked_ns = self._arrived_ns(length)
+                self._take_other(self._cut(length), asked_ns, now_ns)
             else:
                 self._slip(now_ns)
 
     def _cut(self, length: int) -> bytes:
-        frame, self._buffer = self._buffer[:length], self._buffer[length:]
+        frame = self._buffer[:length]
+        self._drop(length)
         self._in_step = True
         return frame
+
+    def _drop(self, length: int) -> None:
+        self._buffer = self._buffer[length:]
+        self._gone += length
+        while self._arrivals and self._arrivals[0][0] <= self._gone:
+            self._arrivals.popleft()
+
+    def _arrived_ns(self, length: int) -> int:
+        """When the last of so many bytes at the buffer's front came."""
+        return next(came_ns for end, came_ns in self._arrivals if end >= self._gone + length)
 
     def _answer_length(self, question: Heard) -> int:
         """Of the answer or refusal that the buffer may start with; 0 if it does not."""
@@ -149,19 +170,19 @@ class Overhearing:
         short = buffer[:REQUEST_BYTES]
         if is_reading_request(short) or (buffer[1] in SHORT_WRITES | LONG_WRITES and sound(short)):
             return REQUEST_BYTES
-        if buffer[1] in LONG_WRITES:
+        if buffer[1] in LONG_WRITES and _is_long_write(buffer):
             length = LONG_WRITE_HEAD_BYTES + buffer[6] + CRC_BYTES
             if length > len(buffer) or sound(buffer[:length]):
                 return length
         return 0
 
-    def _take_other(self, frame: bytes, now_ns: int) -> None:
+    def _take_other(self, frame: bytes, asked_ns: int, now_ns: int) -> None:
         if self._question is not None:
             self._unanswered(now_ns)
         if is_reading_request(frame):
             start, items = int.from_bytes(frame[2:4], "big"), int.from_bytes(frame[4:6], "big")
             self._question = Heard(frame[0], frame[1], start, items, b"")
-            self._asked_ns = now_ns
+            self._asked_ns = asked_ns
 
     def _unanswered(self, now_ns: int) -> None:
         assert self._question is not None, "only a question can stay unanswered"
@@ -184,7 +205,14 @@ class Overhearing:
             self._unanswered(now_ns)
         self.garbled += self._in_step
         self._in_step = False
-        self._buffer = self._buffer[1:]
+        self._drop(1)
+
+
+def _is_long_write(head: bytes) -> bool:
+    """Does the byte count of a write go with its quantity? Stray bytes must not keep the line waiting."""
+    items, byte_count = int.from_bytes(head[4:6], "big"), head[6]
+    right = (items + 7) // 8 if head[1] == WRITE_COILS else 2 * items
+    return 0 < byte_count == right <= MAX_WRITE_DATA_BYTES
 
 
 class _Copy(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.kit.decode import compile_plan
@@ -67,6 +67,65 @@ def test_noise_is_slipped_over() -> None:
     ear = Overhearing(TIMEOUT)
     assert ear.feed(b"\0\xff\x13" + ASK + ANSWER, 0) == [HEARD]
     assert ear.garbled == 1
+
+
+def traffic(head: bytes, seconds: int = 15) -> list[tuple[int, list[int]]]:
+    """A head in the noise, then a question and its answer every 600 ms: (when, what was told then)."""
+    ear = Overhearing(1000 * MS)
+    assert ear.feed(head, 0) == []
+    told = []
+    for k in range(seconds * 1000 // 600):
+        at = (200 + 600 * k) * MS
+        for after, frame in ((0, "05 03 00 00 00 01"), (50, f"05 03 02 {k:04x}")):
+            found = ear.feed(framed(frame), at + after * MS)
+            told += [(k, [int.from_bytes(heard.data, "big") for heard in found])] if found else []
+    return told
+
+
+def test_stray_bytes_that_look_like_a_long_write_keep_nothing_waiting() -> None:
+    every = [(k, [k]) for k in range(25)]
+    for head in (
+        "07 10 00 00 00 01 FA",
+        "07 10 00 00 00 7D FA",
+        "07 0F 00 00 00 08 02",
+        "07 10 00 00 00 00 00",
+    ):
+        assert traffic(bytes.fromhex(head)) == every
+
+
+@given(st.integers(0, 246), st.sampled_from([15, 16]))
+def test_what_was_held_up_behind_a_false_head_is_never_told_as_news(byte_count: int, function: int) -> None:
+    items = 8 * byte_count if function == 15 else byte_count // 2
+    told = traffic(bytes((7, function, 0, 0, *items.to_bytes(2, "big"), byte_count)))
+    assert all(values == [k] for k, values in told)
+    assert [k for k, _ in told][-3:] == [22, 23, 24]
+
+
+def test_a_question_that_was_held_up_was_asked_when_it_came() -> None:
+    ear = Overhearing(TIMEOUT)
+    assert ear.feed(bytes.fromhex("07 10 00 00 00 05 0A") + ASK, 0) == []
+    assert ear.feed(ANSWER[:3], 80 * MS) == []
+    assert ear.feed(ANSWER[3:], 150 * MS) == [], "longer after it than the master waits"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=9), st.integers(1, 300)), max_size=40))
+def test_what_is_told_was_asked_within_the_timeout_and_came_just_now(
+    steps: list[tuple[int, bytes, int]],
+) -> None:
+    ear = Overhearing(TIMEOUT)
+    asked: list[int] = []
+    now = 0
+    for number, (kind, noise, passed) in enumerate(steps):
+        now += passed * MS
+        if kind == 0:
+            asked.append(now)
+        data = (ASK, framed(f"01 03 04 00 00 {number:04x}"), noise, bytes.fromhex("01 10 00 00 00 05 0A"))[
+            kind
+        ]
+        for heard in ear.feed(data, now):
+            assert (kind, int.from_bytes(heard.data[2:], "big")) == (1, number)
+            assert now - asked[-1] <= TIMEOUT
 
 
 def test_a_unit_that_left_a_question_unanswered_is_in_doubt_for_a_while() -> None:
