@@ -220,7 +220,7 @@ class House:
                 device.device.name,
                 device.points,
                 device.device.period_s,
-                getattr(_driver(device.driver), "POLLED", False),
+                getattr(_driver(device.driver), "polled", lambda _: False)(device.options),
             )
             for device in self._config.devices
         )

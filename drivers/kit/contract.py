@@ -8,7 +8,8 @@ The module offers
     check_device   (points, options) -> list[PointError], each with its ``point``: do they go together? Not every
                    driver has one
     connect        (device, options, post) -> Source; opens nothing yet
-    POLLED         True where every point is posted in every period: then silence of the driver itself is noticed
+    polled         (options) -> bool: every point is posted in every period, so that silence of the driver itself is
+                   noticed; left out, it is not
 
 A camera module offers ``Options`` and ``connect(name, options) -> Camera``.
 """

@@ -1,4 +1,4 @@
-"""Five drivers that each break one promise; the contract suite must turn red for that very one."""
+"""Six drivers that each break one promise; the contract suite must turn red for that very one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import struct
 from dataclasses import replace
 
-from added.gauge import REGISTERS, GaugeSource, Line
+from added.gauge import REGISTERS, GaugeSource, Line, Options
 
+from drivers.kit.contract import Post
 from drivers.kit.errors import SourceError
-from drivers.kit.scan import Scan
+from drivers.kit.quality import is_bad
+from drivers.kit.scan import Device, Scan
 
 
 class AcceptsAForeignTransaction(GaugeSource):
@@ -68,3 +70,17 @@ class LeaksASocket(GaugeSource):
         if self._line is not None:
             self.leaked.append(self._line)
             self._line = None
+
+
+class SaysItOnce(GaugeSource):
+    """Thinks that a lost device need not be mentioned twice."""
+
+    lost = False
+
+    def __init__(self, device: Device, options: Options, post: Post) -> None:
+        def post_news(scan: Scan) -> None:
+            was, self.lost = self.lost, bool(is_bad(scan.quality).all())
+            if not (was and self.lost):
+                post(scan)
+
+        super().__init__(device, options, post_news)

@@ -16,6 +16,9 @@ from source_contract import A, Meddle, Subject, wire_to
 
 from drivers.kit.contract import Post, Source
 
+PERIOD_S = 0.1
+"""Of every driver before these devices."""
+
 
 class Registers:
     """What a device's registers hold: one float32 in every two, or two numbers in turn, one per answer."""
@@ -91,6 +94,7 @@ async def registers_device(
             make=lambda post: make(wire.port, post),
             line=wire,
             silent_s=silent_s,
+            period_s=PERIOD_S,
             put=registers.put,
             truth=lambda number: [number] * points,
             restless=registers.restless,
@@ -209,6 +213,7 @@ async def serial_device(
             make=lambda post: make(str(wire.path), post),
             line=wire,
             silent_s=silent_s,
+            period_s=PERIOD_S,
             put=registers.put,
             truth=lambda number: [number] * points,
             restless=registers.restless,

@@ -1,8 +1,9 @@
 """What every driver's source must keep (kit.contract.Source), asked of any of them through a real wire.
 
 A driver's ``stage_NAME.py`` gives a ``Subject``: a way to make a source, and a ``Wire`` with a healthy real
-peer behind it whose numbers the suite can choose. ``OF_EVERY_SOURCE`` holds for all of them, ``OF_A_WIRE`` for those
-whose answers are bytes on a wire. A promise that breaks is an AssertionError that says what was seen.
+peer behind it whose numbers the suite can choose. ``OF_EVERY_SOURCE`` holds for all of them, ``OF_A_POLLED_SOURCE``
+for those whose ``polled`` says so, ``OF_A_WIRE`` for those whose answers are bytes on a wire. A promise that breaks is
+an AssertionError that says what was seen.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class Subject:
         put: every readable point shows this number from now on.
         truth: what the scan's rows must be while the device shows a number; NaN for a point never readable.
         has_checksum: the protocol notices a flipped bit.
+        period_s: time between two scans of a source that is polled.
         restless: the device changes between both numbers as often as it can, until the context ends.
     """
 
@@ -85,6 +87,7 @@ class Subject:
     put: Callable[[float], Awaitable[None]] | None = None
     truth: Callable[[float], list[float]] | None = None
     has_checksum: bool = False
+    period_s: float | None = None
     restless: Callable[[float, float], AbstractAsyncContextManager[None]] | None = None
 
 
@@ -579,6 +582,38 @@ async def nan_is_never_good(subject: Subject) -> None:
         assert np.isfinite(scan.values[is_good(scan.quality)]).all()
 
 
+async def a_polling_driver_repeats_its_bad_points_in_every_period(subject: Subject) -> None:
+    """Every point, again and again, whatever the driver does meanwhile to get its device back.
+
+    A device that is gone is known to be so at once: every period is due. One that is silent costs its time-out first.
+    Half of what is due is asked for, because a loaded machine skips periods.
+    """
+    assert subject.period_s is not None
+    catch = Catch()
+    async with running(subject.make(catch.post)):
+        points = len((await catch.until(any_good)).points)
+        for fall, due_s in (("gone", subject.period_s), ("silent", max(subject.silent_s, subject.period_s))):
+            await subject.line.mend()
+            await catch.until(any_good)
+            if fall == "silent":
+                subject.line.hold()
+            else:
+                await subject.line.cut()
+            await asyncio.sleep(subject.silent_s)
+            posted = len(catch.scans)
+            await asyncio.sleep(REPEATS * due_s)
+            said = np.zeros(points, dtype=int)
+            for scan in catch.scans[posted:]:
+                said[scan.points[is_bad(scan.quality)]] += 1
+            assert (said >= REPEATS // 2).all(), (
+                f"a {fall} device is not said in every period: {said.tolist()}"
+            )
+
+
+REPEATS = 12
+"""So many periods of a device that is away are looked at."""
+
+
 async def down_for_long_nothing_grows(subject: Subject) -> None:
     """Sockets, threads, tasks, scans and memory stay bounded while the device is silent or gone."""
     line = subject.line
@@ -655,6 +690,7 @@ OF_EVERY_SOURCE: tuple[Promise, ...] = (
     silence_is_told_in_time_and_nothing_stale_is_good,
     down_for_long_nothing_grows,
 )
+OF_A_POLLED_SOURCE: tuple[Promise, ...] = (a_polling_driver_repeats_its_bad_points_in_every_period,)
 OF_A_WIRE: tuple[Promise, ...] = (
     hostile_answers_give_a_cause_and_never_a_number,
     an_old_answer_is_never_taken_for_a_new_one,

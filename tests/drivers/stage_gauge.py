@@ -8,13 +8,12 @@ from pathlib import Path
 
 import source_contract as contract
 from added import gauge
-from float_registers import registers_device
+from float_registers import PERIOD_S, registers_device
 from source_contract import Subject
 
 from drivers.kit.contract import Post, Source
 from drivers.kit.scan import Device, Point
 
-PERIOD_S = 0.1
 GAUGES = (Point("a", "0"), Point("b", "100"))
 
 
@@ -28,4 +27,4 @@ async def gauges(_folder: Path, kind: type[gauge.GaugeSource] = gauge.GaugeSourc
         yield subject
 
 
-STAGES = {"gauge": (gauges, contract.OF_EVERY_SOURCE + contract.OF_A_WIRE)}
+STAGES = {"gauge": (gauges, contract.OF_EVERY_SOURCE + contract.OF_A_POLLED_SOURCE + contract.OF_A_WIRE)}

@@ -21,8 +21,9 @@ async def this_box(folder: Path) -> AsyncIterator[Subject]:
         make=lambda post: kernel.source(readings, post, period_s=PERIOD_S, timeout_s=0.5),
         line=kernel,
         silent_s=0.5 + PERIOD_S,
+        period_s=PERIOD_S,
     )
     await kernel.mend()
 
 
-STAGES = {"host": (this_box, contract.OF_EVERY_SOURCE)}
+STAGES = {"host": (this_box, contract.OF_EVERY_SOURCE + contract.OF_A_POLLED_SOURCE)}

@@ -11,14 +11,13 @@ from typing import Any
 import float_registers
 import ptys
 import source_contract as contract
-from float_registers import registers_device, serial_device
+from float_registers import PERIOD_S, registers_device, serial_device
 from source_contract import Subject
 
 from drivers import modbus
 from drivers.kit.contract import Post, Source
 from drivers.kit.scan import Device, Point
 
-PERIOD_S = 0.1
 FLOATS = (
     *(Point(f"t{k}", f"FC03/{k}", type="float32") for k in (0, 2, 4, 300)),
     Point("u", "FC04/0", type="float32"),
@@ -71,15 +70,17 @@ WITHOUT_TRANSACTIONS = tuple(
 """An RTU answer names no question: a repeated one cannot be told. That a late one is never taken is in
 ``test_modbus_rtu.py``."""
 
+POLLED = contract.OF_EVERY_SOURCE + contract.OF_A_POLLED_SOURCE
+
 STAGES = {
     "modbus-tcp": (
         partial(over_tcp, transport="tcp", device=float_registers.tcp_device),
-        contract.OF_EVERY_SOURCE + contract.OF_A_WIRE,
+        POLLED + contract.OF_A_WIRE,
     ),
     "modbus-rtu_over_tcp": (
         partial(over_tcp, transport="rtu_over_tcp", device=float_registers.converter),
-        contract.OF_EVERY_SOURCE + WITHOUT_TRANSACTIONS,
+        POLLED + WITHOUT_TRANSACTIONS,
     ),
-    "modbus-listen": (overheard, contract.OF_EVERY_SOURCE + WITHOUT_TRANSACTIONS),
-    "modbus-rtu": (on_a_line, contract.OF_EVERY_SOURCE + WITHOUT_TRANSACTIONS),
+    "modbus-listen": (overheard, POLLED + WITHOUT_TRANSACTIONS),
+    "modbus-rtu": (on_a_line, POLLED + WITHOUT_TRANSACTIONS),
 }

@@ -30,6 +30,7 @@ FASTER = {"KEEP_ALIVE_S": 0.3, "GRACE_S": 0.6, "BACKOFF_MAX_S": 1.0}
 """The driver's own times, shortened: the suite waits for each of them again and again."""
 SILENT_S = 1.5
 """Two keep-alives and the grace, or period and time-out, and what the watch's own grid adds."""
+PERIOD_S = 0.1
 CHANGE_S = 0.005
 POLICIES = {
     False: ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
@@ -108,12 +109,13 @@ async def server(folder: Path, *, insecure: bool, mode: str) -> AsyncIterator[Su
                     publishing_ms=50.0,
                     timeout_s=0.5,
                 )
-                return opcua.connect(Device("gds", POINTS, period_s=0.1), options, post)
+                return opcua.connect(Device("gds", POINTS, PERIOD_S), options, post)
 
             yield Subject(
                 make=make,
                 line=wire,
                 silent_s=SILENT_S,
+                period_s=PERIOD_S,
                 put=put,
                 truth=lambda number: [number] * len(NODES) + [math.nan],
                 restless=restless,
@@ -130,7 +132,7 @@ STAGES = {
     ),
     "opcua-poll": (
         partial(server, insecure=False, mode="poll"),
-        contract.OF_EVERY_SOURCE + contract.OF_A_WIRE,
+        contract.OF_EVERY_SOURCE + contract.OF_A_POLLED_SOURCE + contract.OF_A_WIRE,
     ),
     "opcua-insecure": (
         partial(server, insecure=True, mode="subscribe"),

@@ -1,4 +1,4 @@
-"""The contract suite over every driver, and over five broken ones that it must turn red for.
+"""The contract suite over every driver, and over six broken ones that it must turn red for.
 
 Each driver brings ``stage_NAME.py`` with ``STAGES``: name -> how to set its device up, and the promises it must keep.
 """
@@ -78,6 +78,11 @@ def test_every_driver_keeps_every_promise(driver: str, promise: Promise, tmp_pat
             broken_gauges.LeaksASocket,
             contract.OF_EVERY_SOURCE[0],
             "sockets left behind",
+        ),
+        (
+            broken_gauges.SaysItOnce,
+            contract.a_polling_driver_repeats_its_bad_points_in_every_period,
+            "is not said in every period",
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -22,7 +22,6 @@ from drivers.kit.pace import next_due, period_ns
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.scan import Device, Point, Scan, missed
 
-POLLED: Final = True
 READ_HOLDING_REGISTERS: Final = 3
 REGISTERS: Final = 2
 
@@ -49,6 +48,11 @@ class Options:
     def __post_init__(self) -> None:
         within("port", self.port, 1, 65_535)
         within("timeout_s", self.timeout_s, 0.05, 60)
+
+
+def polled(options: Options) -> bool:
+    """Every point is posted in every period."""
+    return True
 
 
 def check_point(point: Point, options: Options) -> None:
