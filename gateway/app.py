@@ -263,6 +263,8 @@ class House:
 
     def _start_field(self, field: Supervisor) -> None:
         for device in self._config.devices:
+            if not device.points:
+                continue  # nothing to read: its line is left alone
             source = _driver(device.driver).connect(device.device, device.options, self._intake.post)
             self._sources[device.device.name] = source
             field.start(f"source/{device.device.name}", source.run)

@@ -20,6 +20,9 @@ from gateway.plant import Config, DeviceConfig
 PROCESS: Final = frozenset({"limit", "digital"})
 """Types of alarm that the plant itself raises."""
 
+IDLE: Final = SourceState(connected=False, since_ns=0, detail="it has no points: not read", counters={})
+"""A device that no row of the point table names."""
+
 MEASURED_S: Final = 5.0
 """A rate measured over less than this is a guess."""
 
@@ -125,14 +128,17 @@ def alarms_view(engine: Engine) -> list[dict[str, Any]]:
 def sources_view(
     engine: Engine, devices: tuple[DeviceConfig, ...], states: Mapping[str, SourceState]
 ) -> list[dict[str, Any]]:
-    """Every device: whether it answers, how many of its points are good, how busy its line is, what to mend."""
+    """Every device: whether it answers, how many of its points are good, how busy its line is, what to mend.
+
+    ``states`` is of those that have points; the others are idle.
+    """
     good = is_good(engine.quality)
     view = []
     base = 0
     for config in devices:
         name = config.device.name
         n = len(config.points)
-        state = states[name]
+        state = states[name] if n else IDLE
         n_good = int(good[base : base + n].sum())
         base += n
         view.append(

@@ -7,7 +7,7 @@ The module offers
     check_point    (point, options) -> None, raises PointError: may this point stand in the point table?
     check_device   (points, options) -> list[PointError], each with its ``point``: do they go together? Not every
                    driver has one
-    connect        (device, options, post) -> Source; opens nothing yet
+    connect        (device, options, post) -> Source; opens nothing yet. Never asked for a device without points
     polled         (options) -> bool: every point is posted in every period, so that silence of the driver itself is
                    noticed; left out, it is not
 

@@ -59,6 +59,7 @@ def summary(config: Config, now: dt.datetime) -> dict[str, Any]:
         ],
         "outputs": [output.name for output in config.outputs],
         "points": len(rows),
+        "without_points": [device.device.name for device in config.devices if not device.points],
         "limits": sum(_count(row.limits) for row in rows),
         "without_limits": [row.point.name for row in rows if not _count(row.limits)],
         "without_code": {
@@ -112,6 +113,8 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
             if zh
             else "Note: no local output, nobody on site hears an alarm."
         )
+    idle = ("注意：没有点的设备，不会读取", "Note: devices without points, not read")
+    lines += _left_out(found["without_points"], *idle, zh=zh)
     lines += _left_out(found["without_limits"], "注意：没有限值的点", "Note: points without limits", zh=zh)
     for name, tags in found["without_code"].items():
         lines += _left_out(

@@ -221,6 +221,41 @@ def test_a_plc_of_two_scan_groups_goes_and_comes_back_with_one_change_each(tmp_p
     asyncio.run(story())
 
 
+def test_devices_without_points_are_idle_whatever_their_driver(tmp_path):
+    idle = {
+        "tcp": {"driver": "modbus", "host": "127.0.0.1", "port": 9},
+        "bus": {"driver": "modbus", "transport": "rtu", "serial": "/dev/ttyNone"},
+        "ear": {"driver": "modbus", "transport": "listen", "serial": "/dev/ttyNone"},
+        "gds": {"driver": "opcua", "url": "opc.tcp://127.0.0.1:9", "insecure": True},
+        "box": {"driver": "host"},
+    }
+
+    async def story():
+        (tmp_path / "data").mkdir()
+        async with ModbusPlc({1: Unit("plc", 10)}, AnswerLog()) as plc:
+            path = written(tmp_path, plc.port)
+            tables = [f'[[device]]\nname = "{name}"\n' for name in idle]
+            tables = [
+                table + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+                for table, keys in zip(tables, idle.values(), strict=True)
+            ]
+            text = path.read_text("utf-8")
+            path.write_text("\n".join([*tables, text]), "utf-8")
+            async with running(path) as (_, serving):
+                status = await asked(
+                    tmp_path, {"op": "status"}, lambda d: any(source["good"] for source in d["sources"])
+                )
+                assert not serving.done()
+        sources = {source["name"]: source for source in status["sources"]}
+        for name in idle:
+            source = sources[name]
+            assert (source["connected"], source["since"], source["points"]) == (False, None, 0)
+            assert "no points" in source["detail"]
+        assert status["alarms"] == []
+
+    asyncio.run(story())
+
+
 def test_a_broken_evaluation_takes_the_house_down(tmp_path, monkeypatch):
     async def story():
         (tmp_path / "data").mkdir()

@@ -84,6 +84,23 @@ def test_check_of_a_right_configuration(site: Path) -> None:
     assert "在 province 没有指标编码的点（1）：XS-101" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("language", "note"),
+    [
+        ("zh", "注意：没有点的设备，不会读取（1）：plc2"),
+        ("en", "Note: devices without points, not read (1): plc2"),
+    ],
+)
+def test_check_notes_a_device_without_points(site: Path, language: str, note: str) -> None:
+    more = '[[device]]\nname = "plc2"\ndriver = "modbus"\nhost = "127.0.0.1"\n\n[[recipient]]'
+    swap(site, "[[recipient]]", more)
+    ended = plantgate("check", "--lang", language, *on(site))
+    assert (ended.returncode, ended.stderr) == (Exit.OK, "")
+    assert note in ended.stdout.splitlines()
+    found = json.loads(plantgate("check", "--json", *on(site)).stdout)
+    assert (found["ok"], found["without_points"]) == (True, ["plc2"])
+
+
 def test_check_speaks_the_configurations_language(site: Path) -> None:
     swap(site, 'language = "zh"', 'language = "en"')
     assert "The files are right: site site-1" in plantgate("check", *on(site)).stdout
