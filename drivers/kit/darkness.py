@@ -28,8 +28,10 @@ DETAIL_BYTES: Final = 16.0
 """With more bytes than this per luma block there is so much to see that the picture is not walked."""
 MAX_ENTROPY_BYTES: Final = 1 << 20
 """The same for the whole picture: it bounds the time that is spent on it."""
-MAX_BLOCKS: Final = 1 << 18
-"""Luma blocks of a 4096 × 4096 picture."""
+MAX_BLOCKS: Final = 3 << 17
+"""Blocks of a 4096 × 4096 picture as cameras send it (4:2:0), those of its colours among them: each costs time."""
+MAX_UNIT_BLOCKS: Final = 10
+"""Blocks of one unit (B.2.3)."""
 
 _BASELINE: Final = (0xC0, 0xC1)
 _HUFFMAN, _QUANTISATION, _RESTART = 0xC4, 0xDB, 0xDD
@@ -170,7 +172,8 @@ def _walk(
         return None  # not interleaved: seen nowhere
     first = frame.components[names[0]]
     blocks = frame.mcus * first.across * first.down
-    if not 0 < blocks <= MAX_BLOCKS:
+    unit = sum(one.across * one.down for one in frame.components.values())
+    if blocks == 0 or unit > MAX_UNIT_BLOCKS or frame.mcus * unit > MAX_BLOCKS:
         return None
     if len(entropy) > min(DETAIL_BYTES * blocks, MAX_ENTROPY_BYTES):
         return False

@@ -75,6 +75,36 @@ def test_what_cannot_be_judged_is_not_judged():
     assert is_black(b"") is None
 
 
+def colourful(side: int, sampling: int) -> bytes:
+    """Black, of the fewest bits there can be: two colours of so many blocks for each block of brightness."""
+
+    def segment(marker: int, held: bytes) -> bytes:
+        return bytes((0xFF, marker)) + (len(held) + 2).to_bytes(2, "big") + held
+
+    size = side.to_bytes(2, "big")
+    frame = b"\x08" + size + size + bytes((3, 1, 0x11, 0, 2, sampling, 0, 3, sampling, 0))
+    codes = b"\x00" + bytes((1, 1, *bytes(14))) + b"\x00\x0b" + b"\x10" + bytes((1, *bytes(15))) + b"\x00"
+    across = sampling >> 4
+    units = (-(-side // (8 * across))) ** 2
+    entropy = b"\x80" + bytes(units * (1 + 2 * across**2) * 2 // 8 + 4)
+    scan = bytes((3, 1, 0, 2, 0, 3, 0, 0, 63, 0))
+    parts = (
+        segment(0xDB, b"\x00" + b"\x01" * 64),
+        segment(0xC0, frame),
+        segment(0xC4, codes),
+        segment(0xDA, scan),
+    )
+    return b"\xff\xd8" + b"".join(parts) + entropy + b"\xff\xd9"
+
+
+def test_blocks_of_colour_count_as_well_so_that_no_picture_takes_long():
+    assert is_black(colourful(512, 0x11)) is True
+    assert is_black(colourful(512, 0x22)) is True
+    assert is_black(colourful(4096, 0x11)) is None
+    assert is_black(colourful(8192, 0x22)) is None
+    assert is_black(colourful(512, 0x33)) is None, "more blocks in a unit than there may be"
+
+
 DARK = jpeg(scene(8))
 
 
