@@ -87,14 +87,21 @@ def load(path: Path) -> Config:
 _Checks: TypeAlias = tuple[CheckPoint, CheckDevice | None]
 
 
-def _checks(driver: ModuleType, options: object) -> _Checks:
-    """A driver's judgement of one point, and of all points of a device where it has one."""
+def _checks(driver: ModuleType, options: object, period_s: float) -> _Checks:
+    """A driver's judgement of one point, and of all points of a device where it has one.
+
+    Together every point has its period: what is too fast for a heartbeat shows only then.
+    """
 
     def check_point(point: Point) -> None:
         driver.check_point(point, options)
 
     def check_device(points: tuple[Point, ...]) -> list[PointError]:
-        found: list[PointError] = driver.check_device(points, options)
+        timed = tuple(
+            dataclasses.replace(point, period_s=period_s) if point.period_s is None else point
+            for point in points
+        )
+        found: list[PointError] = driver.check_device(timed, options)
         return found
 
     return check_point, check_device if hasattr(driver, "check_device") else None
@@ -224,7 +231,9 @@ class _Reading:
         for path, row in self._rows("device"):
             device, options, module = self._driven(path, row, DeviceSection)
             if device is not None:
-                judged = None if options is None or module is None else _checks(module, options)
+                judged = None
+                if options is not None and module is not None:
+                    judged = _checks(module, options, device.period_s)
                 found.append((device, options, judged))
         return found
 

@@ -231,6 +231,32 @@ def test_the_driver_judges_points(site: Path) -> None:
     assert mistakes(site) == [("E-POINTS-DRIVER", "points.csv:3:D(数据类型)")]
 
 
+@pytest.mark.parametrize(
+    ("period_s", "beat", "wrong"),
+    [
+        ("10", "1,,", ["points.csv:2:E(心跳时限)"]),
+        ("10", "20,,", []),
+        ("10", "2,1,", ["points.csv:2:D(心跳点)"]),
+        ("1", "2,1,", []),
+        ("1", "2,,1", []),
+    ],
+)
+def test_points_are_judged_together_with_the_period_of_their_device(
+    site: Path, period_s: str, beat: str, wrong: list[str]
+) -> None:
+    swap(site, "port = 1502", f"port = 1502\nperiod_s = {period_s}")
+    heartbeat_s, own, others = beat.split(",")
+    (site / "points.csv").write_text(
+        "位号,设备,地址,心跳点,心跳时限,数据类型,位,采集周期\n"
+        f"A,plc1,40001,B,{heartbeat_s},uint16,,{own}\nB,plc1,40002,,,bit,0,{others}\n",
+        "utf-8",
+    )
+    if wrong:
+        assert mistakes(site) == [("E-POINTS-DRIVER", place) for place in wrong]
+    else:
+        assert len(load(site / "gateway.toml").devices[0].points) == 2
+
+
 def test_places_of_keys_in_every_toml_notation() -> None:
     places = Places(
         'a = 1 # c = 2\n"b c" = """x\nd = 1\n"""\n[t]\nx.y = [ # ]\n  "]", {z = 1},\n]\nq = \'#\'\n'
