@@ -193,7 +193,11 @@ def _add_read(parser: argparse.ArgumentParser, zh: bool) -> None:
         else "device or tag, everything if left out; or an OPC UA server opc.tcp://…"
     )
     parser.add_argument("name", nargs="?", metavar="DEVICE|TAG|URL", help=text)
-    text = "32 位点按四种字节序各读一次" if zh else "show 32-bit points in all four word orders"
+    text = (
+        "占多个寄存器的数值（32、64 位）按四种字节序列出"
+        if zh
+        else "show values over several registers (32 and 64 bits) in all four word orders"
+    )
     parser.add_argument("--orders", action="store_true", help=text)
     text = "列出 OPC UA 服务器里的节点" if zh else "list the nodes of an OPC UA server"
     parser.add_argument("--browse", action="store_true", help=text)

@@ -1,4 +1,4 @@
-"""The four word orders of one 32-bit value side by side, so that a technician can see which one is right. Pure.
+"""The four word orders of one value of 32 or 64 bits side by side: a technician sees which one is right. Pure.
 
 A names the highest byte of the value; the letters stand in the order in which the bytes arrive. Each order undoes
 itself, so the same rearrangement leads from the value's bytes to the arrived ones and back.
@@ -10,19 +10,24 @@ import math
 import struct
 from typing import Final
 
+from drivers.kit.address import LONG_ORDERS
 from drivers.kit.scaling import scale_of
 from drivers.kit.scan import Point
 
-ORDERS: Final[dict[str, tuple[int, int, int, int]]] = {
-    "ABCD": (0, 1, 2, 3),
-    "BADC": (1, 0, 3, 2),
-    "CDAB": (2, 3, 0, 1),
-    "DCBA": (3, 2, 1, 0),
+ORDERS: Final = ("ABCD", "BADC", "CDAB", "DCBA")
+"""Of eight bytes the same names: words forward or backward, bytes within a word straight or swapped."""
+_HALF_STEPS: Final = {"float32": (2.0**-25, 2.0**-150), "float64": (2.0**-54, 0.0)}
+"""Half of the distance between neighbouring values: relative, and near zero."""
+_FORMATS: Final = {
+    "uint32": ">I",
+    "int32": ">i",
+    "float32": ">f",
+    "uint64": ">Q",
+    "int64": ">q",
+    "float64": ">d",
 }
-_HALF_STEP: Final = 2.0**-25
-_SMALLEST: Final = 2.0**-150
-"""Half of the distance between neighbouring float32 values: relative, and near zero."""
-_FORMATS: Final = {"uint32": ">I", "int32": ">i", "float32": ">f"}
+_WHOLE: Final = 1 << 53
+"""From here on a double does not hold every whole number."""
 
 
 def has_orders(point: Point) -> bool:
@@ -30,35 +35,53 @@ def has_orders(point: Point) -> bool:
     return point.type in _FORMATS and not point.decimals_point
 
 
+def width_bytes(point: Point) -> int:
+    """How many bytes a point with orders has: 4 or 8."""
+    return struct.calcsize(_FORMATS[point.type])
+
+
 def in_all_orders(arrived: bytes, point: Point) -> dict[str, float | None]:
-    """What four bytes mean in each order, in engineering units; None where they are no number.
+    """What four or eight bytes mean in each order, in engineering units; None where they are no number.
 
     Args:
-        arrived: the two registers as they came, 4 bytes.
+        arrived: the registers as they came.
         point: gives type and scaling.
     """
     a, b, d = scale_of(point)
     found: dict[str, float | None] = {}
-    for order, places in ORDERS.items():
-        (raw,) = struct.unpack(_FORMATS[point.type], bytes(arrived[place] for place in places))
-        value = (raw * a + b) / d
+    for order in ORDERS:
+        (raw,) = struct.unpack(_FORMATS[point.type], _rearranged(arrived, order))
+        exact = isinstance(raw, int) and abs(raw) >= _WHOLE and (a, b, d) == (1, 0, 1)
+        value = raw if exact else (raw * a + b) / d
         found[order] = value if math.isfinite(value) else None
     return found
 
 
 def arrived_bytes(value: float, point: Point) -> bytes | None:
-    """The two registers a decoded value came from; None if no 32-bit value gives it or several do.
+    """The registers a decoded value came from; None if no raw value gives it or several do.
 
     A float far smaller than the offset leaves no trace in the value; a guess would show wrong orders.
     """
     a, b, d = scale_of(point)
-    raw = (value * d - b) / a
-    real = point.type == "float32"
-    doubt = 4 * math.ulp(max(abs(value), abs(b / d))) / abs(a / d)
-    if doubt > (max(abs(raw) * _HALF_STEP, _SMALLEST) if real else 0.5):
-        return None
+    real = point.type in _HALF_STEPS
+    if (a, b, d) == (1, 0, 1) and (point.type == "float64" or isinstance(value, int)):
+        raw: float = value
+    else:
+        raw = (value * d - b) / a
+        doubt = 4 * math.ulp(max(abs(value), abs(b / d))) / abs(a / d)
+        relative, near_zero = _HALF_STEPS.get(point.type, (0.0, 0.5))
+        if doubt > max(abs(raw) * relative, near_zero):
+            return None
     try:
         packed = struct.pack(_FORMATS[point.type], raw if real else round(raw))
     except (struct.error, OverflowError):
         return None
-    return bytes(packed[place] for place in ORDERS[point.order])
+    return _rearranged(packed, LONG_ORDERS.get(point.order, point.order))
+
+
+def _rearranged(content: bytes, order: str) -> bytes:
+    """From the value's bytes to the arrived ones, and back."""
+    words = content[::-1] if order in ("CDAB", "DCBA") else content
+    # Backward, the bytes within a word are swapped already.
+    swapped = order in ("BADC", "CDAB")
+    return bytes(words[place ^ swapped] for place in range(len(words)))

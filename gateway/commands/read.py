@@ -24,7 +24,7 @@ from gateway.commands.asking import console
 from gateway.config import load
 from gateway.errors import Exit, UserFacingError
 from gateway.instant import rfc3339
-from gateway.orders import ORDERS, arrived_bytes, has_orders, in_all_orders
+from gateway.orders import ORDERS, arrived_bytes, has_orders, in_all_orders, width_bytes
 from gateway.plant import Config, DeviceConfig, PointConfig
 from gateway.words import meant, said
 
@@ -103,19 +103,24 @@ async def _read_all(devices: list[DeviceConfig]) -> tuple[list[dict[str, Any]], 
 
 
 async def _read_device(config: DeviceConfig) -> list[dict[str, Any]]:
-    """Every point once, with those it is judged by; beside a wide Modbus point its two registers as they came."""
+    """Every point once, with those it is judged by; beside a wide Modbus point its registers as they came."""
     wide = [row.point for row in config.points if config.driver == "modbus" and has_orders(row.point)]
-    registers = [Point(f"{p.name} registers", p.address, "uint32", unit_id=p.unit_id) for p in wide]
+    registers = [
+        Point(f"{p.name} registers", p.address, f"uint{8 * width_bytes(p)}", unit_id=p.unit_id) for p in wide
+    ]
     device: Device = replace(config.device, points=(*_with_partners(config), *registers))
     driver = importlib.import_module(f"drivers.{config.driver}")
     async with asyncio.timeout(READ_S):
         scan: Scan = await driver.connect(device, config.options, lambda _scan: None).read()
     at = {int(point): row for row, point in enumerate(scan.points)}
+    exact = scan.exact or {}
     points = [_point(config, row, scan, at.get(i)) for i, row in enumerate(config.points)]
     by_name = {point["name"]: point for point in points}
     for i, point in enumerate(wide, start=len(device.points) - len(wide)):
         if i in at and not math.isnan(value := float(scan.values[at[i]])):
-            by_name[point.name]["orders"] = in_all_orders(int(value).to_bytes(4, "big"), point)
+            by_name[point.name]["orders"] = in_all_orders(
+                int(exact.get(at[i], value)).to_bytes(width_bytes(point), "big"), point
+            )
     return points
 
 

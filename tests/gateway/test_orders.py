@@ -1,4 +1,4 @@
-"""The four word orders of a 32-bit value."""
+"""The four word orders of a 32-bit or 64-bit value."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from drivers.kit.address import LONG_ORDERS
 from drivers.kit.scan import Point
 from gateway.orders import ORDERS, arrived_bytes, has_orders, in_all_orders
 
@@ -70,3 +71,35 @@ def test_scaling_holds_in_every_order() -> None:
 def test_narrow_points_have_no_order() -> None:
     assert not has_orders(Point("A", "1", "uint16"))
     assert has_orders(Point("A", "1", "int32"))
+
+
+@pytest.mark.parametrize(
+    ("order", "arrived"),
+    [
+        ("ABCD", "0102030405060708"),
+        ("BADC", "0201040306050807"),
+        ("CDAB", "0708050603040102"),
+        ("DCBA", "0807060504030201"),
+    ],
+)
+def test_eight_bytes_have_the_four_orders_too_with_all_their_digits(order: str, arrived: str) -> None:
+    for kind in ("uint64", "int64"):
+        point = Point("A", "1", kind, order)
+        assert has_orders(point)
+        assert in_all_orders(bytes.fromhex(arrived), point)[order] == 0x0102030405060708
+        assert arrived_bytes(0x0102030405060708, point) == bytes.fromhex(arrived)
+
+
+@pytest.mark.parametrize("order", [*ORDERS, "ABCDEFGH", "GHEFCDAB", "BADCFEHG", "HGFEDCBA"])
+def test_the_registers_of_a_long_float_follow_from_its_value(order: str) -> None:
+    point = Point("A", "1", "float64", order)
+    arrived = arrived_bytes(0.1, point)
+    assert arrived is not None
+    assert in_all_orders(arrived, point)[LONG_ORDERS.get(order, order)] == 0.1
+
+
+def test_a_long_counter_in_steps_leads_back_and_one_too_long_for_its_steps_is_not_guessed() -> None:
+    point = Point("A", "1", "uint64", scale=0.001)
+    assert arrived_bytes(123456.789, point) == (123456789).to_bytes(8, "big")
+    assert arrived_bytes(9.0e15, point) is None
+    assert arrived_bytes(0.3, Point("A", "1", "float64", scale=0.1)) is None

@@ -48,6 +48,12 @@ def test_texts_are_texts_and_long_whole_numbers_have_all_their_digits(tmp_path: 
         12.5,
     ]
     assert found["XX-1"]["orders"]["CDAB"] == 12.5
+    assert found["FQ-1"]["orders"] == {
+        "ABCD": 2**64 - 2,
+        "BADC": 2**64 - 1 - 0x100,
+        "CDAB": 0xFFFEFFFFFFFFFFFF,
+        "DCBA": 0xFEFFFFFFFFFFFFFF,
+    }
 
 
 @pytest.mark.parametrize(("tag", "value"), [("GT-1", 12.34), ("XX-1", 12.5)])
