@@ -109,7 +109,7 @@ def _refuse(point: Point, fault: FaultValue) -> None:
             "en": f'"{fault.text}" cannot occur in a {point.type}.',
         },
         {
-            "zh": "请写缩放前的原始数,或 0x 开头的位模式;有负数时数据类型应为有符号的。",
+            "zh": "请写缩放前的原始数，或 0x 开头的位模式；有负数时数据类型应为有符号的。",
             "en": "Write the raw number before scaling, or its bits with 0x; a negative one needs a signed type.",
         },
     )

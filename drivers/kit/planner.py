@@ -146,11 +146,11 @@ def _readable(point: Point, unit_id: int, max_registers: int, unreadable: Region
         raise PointError(
             "length" if point.type == "string" else "type",
             {
-                "zh": f"{point.type} 占 {span.width} 个寄存器,超过一次请求的上限 {max_registers}。",
+                "zh": f"{point.type} 占 {span.width} 个寄存器，超过一次请求的上限 {max_registers}。",
                 "en": f"A {point.type} of {span.width} registers is more than one request may hold, {max_registers}.",
             },
             {
-                "zh": "请改小,或提高设备的 max_registers。",
+                "zh": "请改小，或提高设备的 max_registers。",
                 "en": "Make it smaller, or raise the device's max_registers.",
             },
             point.name,
@@ -163,7 +163,7 @@ def _readable(point: Point, unit_id: int, max_registers: int, unreadable: Region
                 "en": f'"{point.address}" is in a range that the device declares unreadable.',
             },
             {
-                "zh": "请检查地址,或修改设备的 unreadable。",
+                "zh": "请检查地址，或修改设备的 unreadable。",
                 "en": "Check the address, or the device's unreadable.",
             },
             point.name,

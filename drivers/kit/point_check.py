@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from drivers.kit.address import MAX_REGISTERS, Regions, locate
+from drivers.kit.address import MAX_REGISTERS, REGISTERS_OF_TYPE, Regions, locate, parse_address
 from drivers.kit.errors import PointError
 from drivers.kit.fault_value import fault_patterns
-from drivers.kit.options import refuse, within
+from drivers.kit.options import judge, refuse, within
 from drivers.kit.planner import plan
 from drivers.kit.scaling import scale_of
 from drivers.kit.scan import Point
-from drivers.kit.status_word import parse_status_bits
+from drivers.kit.status_word import parse_fault_values, parse_status_bits
 
 PERIOD_LEAST_S: Final = 0.05
 PERIOD_MOST_S: Final = 3_600.0
@@ -41,6 +41,13 @@ _PLAIN: Final = (
     ("decimals_point", ""),
 )
 """What a text has none of."""
+_ZH: Final = {
+    "status_point": "状态点",
+    "status_bits": "状态位",
+    "heartbeat_point": "心跳点",
+    "heartbeat_s": "心跳时限",
+}
+"""Columns as a Chinese point table heads them."""
 
 
 def check_point(point: Point, unit_id: int) -> None:
@@ -49,21 +56,41 @@ def check_point(point: Point, unit_id: int) -> None:
     Raises:
         PointError: a cell of it is wrong.
     """
-    locate(point, unit_id)
+    judge(
+        partial(parse_address, point.address),
+        partial(locate, point, unit_id),
+        partial(_check_scaling, point),
+        partial(_check_faults, point),
+        partial(parse_status_bits, point.status_bits),
+        partial(_both, point, "status_point", "status_bits"),
+        partial(_both, point, "heartbeat_point", "heartbeat_s"),
+        *(partial(_check_span, point, field) for field in ("period_s", "heartbeat_s", "frozen_s")),
+        partial(_check_deadband, point),
+    )
+
+
+def _check_scaling(point: Point) -> None:
     scale_of(point)
-    fault_patterns(point)
-    parse_status_bits(point.status_bits)
     if point.type == "string":
         for field, empty in _PLAIN:
             if getattr(point, field) != empty:
                 refuse(field, "文本没有这一项。", "A string has none.", "空", "nothing")
-    _both(point, "status_point", "status_bits")
-    _both(point, "heartbeat_point", "heartbeat_s")
-    if point.period_s is not None:
-        within("period_s", point.period_s, PERIOD_LEAST_S, PERIOD_MOST_S)
-    for field in ("heartbeat_s", "frozen_s"):
-        if (life_s := getattr(point, field)) is not None:
-            within(field, life_s, PERIOD_LEAST_S, LIFE_MOST_S)
+
+
+def _check_faults(point: Point) -> None:
+    """Of a type that is not known only the spelling can be judged."""
+    if point.type in REGISTERS_OF_TYPE:
+        fault_patterns(point)
+    else:
+        parse_fault_values(point.fault_values)
+
+
+def _check_span(point: Point, field: str) -> None:
+    if (span_s := getattr(point, field)) is not None:
+        within(field, span_s, PERIOD_LEAST_S, PERIOD_MOST_S if field == "period_s" else LIFE_MOST_S)
+
+
+def _check_deadband(point: Point) -> None:
     if point.sample_deadband:
         zh, en = "轮询的设备没有采集死区。", "A device that is polled has no deadband."
         refuse("sample_deadband", zh, en, "空", "nothing")
@@ -73,7 +100,14 @@ def _both(point: Point, one: str, other: str) -> None:
     """Two cells that say nothing without each other."""
     for empty, full in ((one, other), (other, one)):
         if not getattr(point, empty) and getattr(point, full):
-            refuse(empty, f"写了 {full},也要写它。", f"It goes with {full}.", f" {empty}", empty)
+            zh = f"写了“{_ZH[full]}”，没有写“{_ZH[empty]}”。"
+            refuse(
+                empty,
+                zh,
+                f"It goes with {full}.",
+                f"上“{_ZH[empty]}”，或两格都留空",
+                f"{empty}, or neither of the two",
+            )
 
 
 def check_points(
@@ -144,7 +178,7 @@ def _check_life(point: Point, period_s: float | None) -> None:
     for field in ("heartbeat_s", "frozen_s"):
         life_s = getattr(point, field)
         if life_s is not None and period is not None and life_s < PERIODS_OF_LIFE * period:
-            zh = f"{life_s:g} s 短于 {PERIODS_OF_LIFE} 个采集周期,看不出变化。"
+            zh = f"{life_s:g} s 短于 {PERIODS_OF_LIFE} 个采集周期，看不出变化。"
             en = f"{life_s:g} s is less than {PERIODS_OF_LIFE} periods: no change can be seen in it."
             least = f"{PERIODS_OF_LIFE * period:g}"
             refuse(field, zh, en, f"至少 {least} 的秒数", f"at least {least}")

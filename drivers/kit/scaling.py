@@ -109,14 +109,14 @@ def scale_of(point: Point) -> tuple[float, float, float]:
                     "zh": "原始下限、原始上限、量程下限、量程上限要四个一起写。",
                     "en": "raw_lo, raw_hi, range_lo and range_hi go together, all four.",
                 },
-                {"zh": "请补上,或清空原始下限和原始上限。", "en": "Fill it in, or empty raw_lo and raw_hi."},
+                {"zh": "请补上，或清空原始下限和原始上限。", "en": "Fill it in, or empty raw_lo and raw_hi."},
             )
     if (point.scale, point.offset) != (1.0, 0.0):
         field = "scale" if point.scale != 1.0 else "offset"
         raise PointError(
             field,
             {
-                "zh": "已有原始下限和原始上限,不能再写系数或偏移。",
+                "zh": "已有原始下限和原始上限，不能再写系数或偏移。",
                 "en": "With raw_lo and raw_hi there is no scale or offset.",
             },
             {"zh": "请只保留一种写法。", "en": "Keep one of the two ways."},
@@ -125,7 +125,10 @@ def scale_of(point: Point) -> tuple[float, float, float]:
         if given[low] == given[high]:
             raise PointError(
                 high,
-                {"zh": f"与{low}相同,无法换算。", "en": f"It equals {low}: nothing can be scaled by it."},
+                {
+                    "zh": f"上下限相同（{given[low]:g}），无法换算。",
+                    "en": f"It equals {low}: nothing can be scaled by it.",
+                },
                 {"zh": "请写两个不同的数。", "en": "Write two different numbers."},
             )
     return _two_point(

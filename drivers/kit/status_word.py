@@ -118,12 +118,14 @@ def parse_status_bits(text: str, width: int = STATUS_WORD_BITS) -> tuple[StatusB
     for entry in _entries(text, "status_bits"):
         match = _BITS.fullmatch(entry)
         if match is None or (match["not"] and match["high"]):
-            _refuse_bits(entry, width)
+            _refuse_bits(entry)
         low, high = int(match["low"]), int(match["high"] or match["low"])
         expected = _whole(match["value"]) if match["value"] else 0 if match["not"] else 1
         mask = (1 << max(0, high - low + 1)) - 1
-        if not low <= high < width or expected > mask:
-            _refuse_bits(entry, width)
+        if high >= width:
+            _refuse_high(entry, high)
+        if not low <= high or expected > mask:
+            _refuse_bits(entry)
         found.append(StatusBits(low, mask, expected, _cause(match["cause"], entry, "status_bits")))
     return tuple(found)
 
@@ -136,25 +138,25 @@ def _entries(text: str, field: str) -> list[str]:
     if len(entries) > MAX_ENTRIES:
         raise PointError(
             field,
-            {"zh": f"共 {len(entries)} 项,太多了。", "en": f"{len(entries)} entries are too many."},
+            {"zh": f"共 {len(entries)} 项，太多了。", "en": f"{len(entries)} entries are too many."},
             {"zh": f"最多 {MAX_ENTRIES} 项。", "en": f"Write at most {MAX_ENTRIES}."},
         )
     return entries
 
 
-def _cause(word: str, entry: str, field: str) -> Cause:
-    cause = _BARE_WORDS.get(word.replace("-", "").replace("_", ""))
 def _whole(text: str) -> int:
     """A decimal number, noughts before it or not, or a hexadecimal one with 0x."""
     return int(text, 16 if text.startswith("0x") else 10)
 
 
+def _cause(word: str, entry: str, field: str) -> Cause:
+    cause = _BARE_WORDS.get(word.replace("-", "").replace("_", ""))
     if cause is None:
         raise PointError(
             field,
-            {"zh": f"“{entry}”:不认识“{word}”。", "en": f'"{entry}": the cause "{word}" is not known.'},
+            {"zh": f"“{entry}”：不认识“{word}”。", "en": f'"{entry}": the cause "{word}" is not known.'},
             {
-                "zh": "请从中选一个:故障、停用、维护、标定、仿真、预热、静音、手动、超量程、低于量程。",
+                "zh": "请从中选一个：故障、停用、维护、标定、仿真、预热、静音、手动、超量程、低于量程。",
                 "en": f"Choose one of {', '.join(word for word in CAUSE_WORDS if word.isascii())}.",
             },
         )
@@ -166,23 +168,35 @@ def _refuse_fault(entry: str) -> Never:
         "fault_values",
         {"zh": f"“{entry}”不是故障值。", "en": f'"{entry}" is not a fault value.'},
         {
-            "zh": "请写原始数或 0x 开头的位模式,需要时加原因,如 32768; 0xFFFF=超量程; -9999。"
-            "NaN 和无穷大总是故障,不用写。",
+            "zh": "请写原始数或 0x 开头的位模式，需要时加原因，如 32768; 0xFFFF=超量程; -9999。"
+            "NaN 和无穷大总是故障，不用写。",
             "en": "Write raw numbers or bit patterns with 0x, with a cause where needed: "
             "32768; 0xFFFF=over_range; -9999. NaN and infinity are always faults.",
         },
     )
 
 
-def _refuse_bits(entry: str, width: int) -> Never:
+def _refuse_high(entry: str, high: int) -> Never:
     raise PointError(
         "status_bits",
         {
-            "zh": f"“{entry}”不是 {width} 位状态字的一项。",
-            "en": f'"{entry}" is no entry of a status word of {width} bits.',
+            "zh": f"“{entry}”：状态字没有第 {high} 位。",
+            "en": f'"{entry}": the status word has no bit {high}.',
         },
         {
-            "zh": "请写 3=维护(第 3 位为 1)、!7=故障(第 7 位为 0)或 8-11:5=标定(第 8 到 11 位的值为 5),最低位是 0。",
+            "zh": "16 位状态字写 0 到 15，32 位的写 0 到 31；最低位是第 0 位。",
+            "en": "A word of 16 bits has 0 to 15, one of 32 bits 0 to 31; bit 0 is the lowest.",
+        },
+    )
+
+
+def _refuse_bits(entry: str) -> Never:
+    raise PointError(
+        "status_bits",
+        {"zh": f"“{entry}”不是状态位的一项。", "en": f'"{entry}" is no entry of status bits.'},
+        {
+            "zh": "请写 3=维护（第 3 位为 1）、!7=故障（第 7 位为 0）或 8-11:5=标定（第 8 到 11 位的值为 5），"
+            "最低位是第 0 位。",
             "en": "Write 3=maintenance (bit 3 set), !7=device_fault (bit 7 clear) or 8-11:5=calibration "
             "(bits 8 to 11 hold 5); bit 0 is the lowest.",
         },

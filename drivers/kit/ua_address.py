@@ -56,7 +56,7 @@ def parse(address: str) -> NodeAddress:
         "address",
         {"zh": f"“{address}”不是 OPC UA 节点。", "en": f'"{address}" is not an OPC UA node.'},
         {
-            "zh": "请写 nsu=命名空间URI;s=名称(推荐)或 ns=2;s=名称。",
+            "zh": "请写 nsu=命名空间URI;s=名称（推荐）或 ns=2;s=名称。",
             "en": "Write nsu=namespace URI;s=name (better) or ns=2;s=name.",
         },
     )

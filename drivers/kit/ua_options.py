@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from drivers.kit import ua_address
-from drivers.kit.options import refuse, within
+from drivers.kit.options import check_host, judge, refuse, within
 from drivers.kit.point_check import PERIOD_LEAST_S, PERIOD_MOST_S
 from drivers.kit.scaling import scale_of
 from drivers.kit.scan import Point
@@ -100,11 +101,27 @@ class Options:
     timeout_s: float = 4.0
 
     def __post_init__(self) -> None:
-        _check_url(self.url)
-        _one_of("security_policy", self.security_policy, POLICIES)
-        _one_of("security_mode", self.security_mode, SECURITY_MODES)
-        _one_of("identity", self.identity, IDENTITIES)
-        _one_of("mode", self.mode, MODES)
+        judge(
+            partial(_check_url, self.url),
+            partial(_one_of, "security_policy", self.security_policy, POLICIES),
+            partial(_one_of, "security_mode", self.security_mode, SECURITY_MODES),
+            partial(_one_of, "identity", self.identity, IDENTITIES),
+            partial(_one_of, "mode", self.mode, MODES),
+            self._check_pair,
+            self._check_identity,
+            partial(within, "sampling_ms", self.sampling_ms, 0, 3_600_000),
+            partial(within, "publishing_ms", self.publishing_ms, 50, 60_000),
+            partial(within, "queue_size", self.queue_size, 1, 1000),
+            partial(within, "timeout_s", self.timeout_s, 0.1, 60),
+        )
+
+    def _check_pair(self) -> None:
+        if (self.certificate is None) != (self.private_key is None):
+            key = "private_key" if self.private_key is None else "certificate"
+            zh, en = "本机证书和私钥要一起写。", "The gateway's own certificate and its key go together."
+            refuse(key, zh, en, f"上 {key}，或两个都不写", f"{key}, too, or neither of the two")
+
+    def _check_identity(self) -> None:
         if self.identity == "password" and not self.username:
             refuse("username", "没有用户名。", "There is no user name.", "用户名", "the user name")
         if self.identity == "password" and self.password_file is None:
@@ -114,12 +131,8 @@ class Options:
             zh, en = "用户证书和密钥要一起写。", "A user certificate and its key go together."
             refuse("user_certificate", zh, en, "两个文件的路径", "the paths of both files")
         if self.identity == "anonymous" and self.username:
-            zh, en = "有用户名,身份却是匿名。", "There is a user name, but the identity is anonymous."
+            zh, en = "有用户名，身份却是匿名。", "There is a user name, but the identity is anonymous."
             refuse("identity", zh, en, ' identity = "password"', 'identity = "password"')
-        within("sampling_ms", self.sampling_ms, 0, 3_600_000)
-        within("publishing_ms", self.publishing_ms, 50, 60_000)
-        within("queue_size", self.queue_size, 1, 1000)
-        within("timeout_s", self.timeout_s, 0.1, 60)
 
     @property
     def endpoint(self) -> str:
@@ -157,6 +170,8 @@ def _check_url(url: str) -> None:
             f" opc.tcp://主机:{DEFAULT_PORT}",
             f"opc.tcp://host:{DEFAULT_PORT}",
         )
+    assert match is not None, "refuse always raises"
+    check_host("url", match["host"])
 
 
 def _one_of(key: str, value: str, known: Sequence[str]) -> None:
@@ -172,31 +187,44 @@ def check_point(point: Point, options: Options) -> None:
     Raises:
         PointError: it cannot be read as written.
     """
-    ua_address.parse(point.address)
-    scale_of(point)
+    judge(
+        partial(ua_address.parse, point.address),
+        partial(_check_type, point),
+        partial(scale_of, point),
+        partial(_check_period, point),
+        *(partial(_check_empty, point, column) for column in _MODBUS_ONLY),
+        partial(_check_mode, point, options),
+    )
+
+
+def _check_type(point: Point) -> None:
     if point.type not in TYPES:
         known = ", ".join(sorted(TYPES))
         zh, en = f"不认识数据类型“{point.type}”。", f'The type "{point.type}" is not known.'
-        refuse("type", zh, en, f"空,或 {known}", f"nothing, or one of {known}")
+        refuse("type", zh, en, f"空，或 {known}", f"nothing, or one of {known}")
     if point.type == "string":
         for column, empty in _NO_TEXT:
             if getattr(point, column) != empty:
                 refuse(column, "文本没有这一项。", "A text has none.", "空", "nothing")
+
+
+def _check_period(point: Point) -> None:
     if point.period_s is not None:
         within("period_s", point.period_s, PERIOD_LEAST_S, PERIOD_MOST_S)
-    for column in _MODBUS_ONLY:
-        if getattr(point, column) not in (None, ""):
-            zh, en = "OPC UA 的点没有这一项。", "An OPC UA point has nothing of the kind."
-            refuse(column, zh, en, "空", "nothing")
-    _check_mode(point, options)
+
+
+def _check_empty(point: Point, column: str) -> None:
+    if getattr(point, column) not in (None, ""):
+        zh, en = "OPC UA 的点没有这一项。", "An OPC UA point has nothing of the kind."
+        refuse(column, zh, en, "空", "nothing")
 
 
 def _check_mode(point: Point, options: Options) -> None:
     """What only a subscription knows, and what only polling can tell."""
     if point.frozen_s is not None and options.mode != "poll":
-        zh = "订阅的值只在变化时发送,不能判断是否冻结。"
+        zh = "订阅的值只在变化时发送，不能判断是否冻结。"
         en = "A subscribed value is sent only when it changes, so nothing says whether it is frozen."
-        refuse("frozen_s", zh, en, '空,或设 mode = "poll"', 'nothing, or mode = "poll" for the device')
+        refuse("frozen_s", zh, en, '空，或设 mode = "poll"', 'nothing, or mode = "poll" for the device')
     if point.sample_deadband and options.mode == "poll":
         zh, en = "轮询的设备没有采集死区。", "A device that is polled has no deadband."
         refuse("sample_deadband", zh, en, "空", "nothing")

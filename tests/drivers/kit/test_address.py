@@ -123,3 +123,14 @@ def test_what_is_no_region_is_refused(text: str) -> None:
         parse_regions(["40001", text])
     assert caught.value.field == "unreadable"
     assert text in caught.value.cause["zh"]
+
+
+@pytest.mark.parametrize(
+    "point",
+    [Point("A", "00001", "bit", bit=3), Point("A", "40001", "bit"), Point("A", "40001", "uint16", bit=3)],
+)
+def test_a_bit_is_not_called_by_the_word_for_a_tag(point: Point) -> None:
+    with pytest.raises(PointError) as caught:
+        locate(point, 1)
+    assert caught.value.field == "bit"
+    assert "位号" not in caught.value.cause["zh"] + caught.value.remedy["zh"]

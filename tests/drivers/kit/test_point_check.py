@@ -122,3 +122,13 @@ def test_what_no_request_can_hold_or_may_touch_is_told_of_every_point() -> None:
         ("model", "length"),
         ("total", "type"),
     ]
+
+
+def test_all_of_a_row_is_told_at_once_in_the_words_of_its_table() -> None:
+    row = Point("A", "4000x", "uint61", fault_values="x", status_bits="3=?", heartbeat_s=5.0)
+    with pytest.raises(PointError) as caught:
+        check_point(row, 1)
+    told = {error.field: error.cause["zh"] for error in (caught.value, *caught.value.others)}
+    assert list(told) == ["address", "type", "fault_values", "status_bits", "status_point", "heartbeat_point"]
+    assert told["status_point"] == "写了“状态位”，没有写“状态点”。"
+    assert "32" not in told["status_bits"]

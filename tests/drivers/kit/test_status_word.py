@@ -102,3 +102,16 @@ def test_only_out_of_range_leaves_a_value() -> None:
         kept = cause in (Cause.OVER_RANGE, Cause.UNDER_RANGE)
         assert status_of(byte) is (Status.UNCERTAIN if kept else Status.BAD)
     assert severity(Cause.MUTED) == bad(Cause.MUTED)
+
+
+@pytest.mark.parametrize("text", ["3=?", "x=故障", "16=故障"])
+def test_a_bad_entry_does_not_speak_of_a_width_the_word_may_not_have(text: str) -> None:
+    with pytest.raises(PointError) as caught:
+        parse_status_bits(text, 16)
+    assert "32 位状态" not in caught.value.cause["zh"]
+    with pytest.raises(PointError) as caught:
+        parse_status_bits("40=故障")
+    assert "没有第 40 位" in caught.value.cause["zh"]
+    with pytest.raises(PointError) as caught:
+        parse_status_bits("x=故障")
+    assert "32" not in caught.value.cause["zh"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +75,27 @@ def test_a_row_that_does_not_fit_names_its_cell(more: dict[str, Any], mode: str,
 )
 def test_a_row_that_fits_passes(more: dict[str, Any], mode: str) -> None:
     check_point(Point("a", "ns=2;s=a", **more), Options("opc.tcp://plc", mode=mode))
+
+
+def fields(**more: Any) -> list[str]:
+    with pytest.raises(PointError) as caught:
+        Options(**{"url": "opc.tcp://plc", **more})
+    return [error.field for error in (caught.value, *caught.value.others)]
+
+
+def test_all_mistakes_of_a_device_are_told_at_once() -> None:
+    assert fields(url="plc", mode="x", timeout_s=0.0) == ["url", "mode", "timeout_s"]
+    assert fields(url="opc.tcp://192.168.10.999:4840") == ["url"]
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [("certificate", "private_key"), ("private_key", "certificate")]
+)
+def test_a_certificate_and_its_key_go_together(given: str, missing: str) -> None:
+    assert fields(**{given: Path("own")}) == [missing]
+
+
+def test_all_mistakes_of_a_row_are_told_at_once() -> None:
+    with pytest.raises(PointError) as caught:
+        check_point(Point("A", "x", "float16", bit=1), Options("opc.tcp://plc"))
+    assert [error.field for error in (caught.value, *caught.value.others)] == ["address", "type", "bit"]
