@@ -651,7 +651,7 @@ class ModbusSource:
             self._failures = 0
 
     def _say_how(self, link: Link) -> None:
-        """Connected means: the link stands and something of a last scan was read; it is not while all is untried."""
+        """Connected means: the link stands and something of a last scan was read. Not so only once all was tried."""
         if not link.lost and any(group.is_read for group in self.groups):
             detail = f"{self._endpoint}: {self._detail}" if self._detail else self._endpoint
             self._standing.turn(connected=True, detail=detail)

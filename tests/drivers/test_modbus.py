@@ -99,6 +99,66 @@ def test_one_shot_read_needs_no_running_source_and_leaves_nothing() -> None:
     asyncio.run(story())
 
 
+def test_a_device_away_from_the_start_is_logged_once_down_and_once_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        async with independent(plc()) as target, contract.wire_to(target) as wire:
+            await wire.cut()
+            catch = Catch()
+            one = source(wire.port, MIXED, catch)
+            async with running(one):
+                for _ in range(3):
+                    await catch.until(all_lost)
+                assert [(r.levelname, r.message) for r in caplog.records] == [
+                    ("WARNING", f"plc: {one.state().detail}")
+                ]
+                await wire.mend()
+                await catch.until(any_good)
+
+    with caplog.at_level("INFO", logger="drivers.modbus"):
+        asyncio.run(story())
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_unit_silent_from_the_start_is_logged_once_down_and_once_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        async with peer(silent) as far:
+            catch = Catch()
+            async with running(source(far.port, registers(1), catch)):
+                for _ in range(3):
+                    await catch.until(all_lost)
+                assert [record.levelname for record in caplog.records] == ["WARNING"]
+                far.behave = right
+                await catch.until(any_good)
+
+    with caplog.at_level("INFO", logger="drivers.modbus"):
+        asyncio.run(story())
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_scan_group_that_fails_before_another_was_tried_is_not_yet_a_device_that_is_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def one_unit(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.unit == 2:
+            await right(asked, writer)
+
+    async def story() -> None:
+        points = (Point("a", "FC03/1", unit_id=1), Point("b", "FC03/2", unit_id=2, period_s=0.3))
+        async with peer(one_unit) as far:
+            catch = Catch()
+            async with running(source(far.port, points, catch)):
+                await catch.until(any_good)
+                await catch.until(any_good)
+
+    with caplog.at_level("INFO", logger="drivers.modbus"):
+        asyncio.run(story())
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
 async def refuse(asked: Asked, writer: asyncio.StreamWriter) -> None:
     writer.write(asked.refuse(1))
 
