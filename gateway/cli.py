@@ -11,6 +11,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -33,17 +34,52 @@ INTERRUPTED: Final = 130
 """What a shell expects of a program ended by Ctrl-C."""
 
 
+_USAGE_ZH: Final = tuple(
+    (re.compile(pattern), chinese)
+    for pattern, chinese in (
+        (r"^the following arguments are required: ", "缺少参数 "),
+        (r"^unrecognized arguments: ", "不认识的参数 "),
+        (r"^argument ", "参数 "),
+        (r"invalid choice: (.*) \(choose from (.*)\)$", r"没有 \1，可选：\2"),
+        (r"invalid (?:int|float) value: ", "要写数字，不能是 "),
+        (r"expected one argument$", "后面要有一个值"),
+        (r"expected at least one argument$", "后面至少要有一个值"),
+        (r"ignored explicit argument ", "不能带值 "),
+        (r"not allowed with argument ", "不能同时使用 "),
+    )
+)
+"""What argparse says is wrong, in Chinese; what stands here not stays as it is."""
+
+
+class _ChineseFormatter(argparse.HelpFormatter):
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, "用法：" if prefix is None else prefix)
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser that says what is wrong in the user's language."""
+    """An argument parser that helps, and says what is wrong, in the user's language."""
 
     language = "zh"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        form = _ChineseFormatter if self.language == "zh" else argparse.HelpFormatter
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": form, **kwargs})
+
+    def format_help(self) -> str:
+        """The help, headings and all in the user's language."""
+        if self.language == "zh":
+            self._positionals.title, self._optionals.title = "参数", "选项"
+            own = {"help": "显示这份帮助", "version": "显示版本号"}
+            for action in self._actions:
+                action.help = own.get(action.dest, action.help)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line and leave."""
         self.print_usage(sys.stderr)
+        if self.language == "zh":
+            for pattern, chinese in _USAGE_ZH:
+                message = pattern.sub(chinese, message)
         opening = "E-USAGE：命令行写错了：" if self.language == "zh" else "E-USAGE: wrong command line: "
         self.exit(Exit.USAGE, f"{opening}{message}\n")
 

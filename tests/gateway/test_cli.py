@@ -66,6 +66,34 @@ def test_wrong_usage_in_english() -> None:
     assert "E-USAGE: wrong command line" in plantgate("--lang", "en", "chek").stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["alarms", "ack"], "缺少参数 alarm_id"),
+        (["status", "--pionts"], "不认识的参数 --pionts"),
+        (["chek"], "参数 COMMAND: 没有 'chek'，可选：'run'"),
+        (["read", "--depth", "x"], "参数 --depth: 要写数字，不能是 'x'"),
+        (["read", "--root"], "参数 --root: 后面要有一个值"),
+    ],
+)
+def test_wrong_usage_is_told_in_chinese_throughout(words: list[str], said: str) -> None:
+    told = plantgate(*words).stderr
+    assert said in told
+    assert told.startswith("用法：plantgate")
+
+
+@pytest.mark.parametrize("words", [[], ["read"], ["alarms", "ack"]])
+def test_help_is_chinese_throughout_and_english_is_left_alone(words: list[str]) -> None:
+    chinese, english = plantgate(*words, "--help").stdout, plantgate(*words, "--help", "--lang=en").stdout
+    for foreign in ("usage:", "positional arguments", "options:", "show this help", "show program"):
+        assert foreign not in chinese
+    assert chinese.count("选项:") == 1
+    assert "用法：" in chinese
+    assert "显示这份帮助" in chinese
+    assert "usage:" in english
+    assert "show this help message" in english
+
+
 def test_help_names_the_commands_in_both_languages() -> None:
     chinese, english = plantgate("--help"), plantgate("--help", "--lang=en")
     assert (chinese.returncode, english.returncode) == (0, 0)
