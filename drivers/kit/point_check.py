@@ -116,16 +116,14 @@ def check_points(
     *,
     max_registers: int = MAX_REGISTERS,
     unreadable: Regions = (),
-    period_s: float | None = None,
 ) -> list[PointError]:
     """What is wrong between the points, each error with its ``point``; every point passed ``check_point``.
 
     Args:
-        points: the device's point list.
+        points: the device's point list; each says its period, for only then it can be judged.
         unit_id: unit identifier of points that name none.
         max_registers: most registers in one request.
         unreadable: what no request may touch.
-        period_s: of points that name none, where the caller knows it.
     """
     known = {point.name: point for point in points}
     errors = []
@@ -135,8 +133,8 @@ def check_points(
         )
         checks: tuple[Callable[[], object], ...] = (
             asked,
-            *(partial(_check_partner, point, field, known, period_s) for field in _TYPES),
-            partial(_check_life, point, period_s),
+            *(partial(_check_partner, point, field, known) for field in _TYPES),
+            partial(_check_life, point),
         )
         for check in checks:
             try:
@@ -147,7 +145,7 @@ def check_points(
     return errors
 
 
-def _check_partner(point: Point, field: str, known: dict[str, Point], period_s: float | None) -> None:
+def _check_partner(point: Point, field: str, known: dict[str, Point]) -> None:
     """The point that another one names: is it there, in the same scan, and of a use?"""
     name = getattr(point, field)
     if not name:
@@ -156,7 +154,7 @@ def _check_partner(point: Point, field: str, known: dict[str, Point], period_s: 
     if other is None or other is point:
         zh, en = f"这台设备上没有另一个点“{name}”。", f'This device has no other point "{name}".'
         refuse(field, zh, en, "同一设备上的位号", "the tag of a point of the same device")
-    if _period(other, period_s) != _period(point, period_s):
+    if other.period_s != point.period_s:
         zh = f"“{name}”的采集周期与本点不同。"
         en = f'"{name}" is read in another period than this point.'
         refuse(field, zh, en, "采集周期相同的位号", "the tag of a point of the same period")
@@ -172,9 +170,9 @@ def _check_partner(point: Point, field: str, known: dict[str, Point], period_s: 
         refuse(field, zh, en, "一个没有这些的点", "the tag of a point without these")
 
 
-def _check_life(point: Point, period_s: float | None) -> None:
+def _check_life(point: Point) -> None:
     """Is there time enough to see that something moves?"""
-    period = _period(point, period_s)
+    period = point.period_s
     for field in ("heartbeat_s", "frozen_s"):
         life_s = getattr(point, field)
         if life_s is not None and period is not None and life_s < PERIODS_OF_LIFE * period:
@@ -182,7 +180,3 @@ def _check_life(point: Point, period_s: float | None) -> None:
             en = f"{life_s:g} s is less than {PERIODS_OF_LIFE} periods: no change can be seen in it."
             least = f"{PERIODS_OF_LIFE * period:g}"
             refuse(field, zh, en, f"至少 {least} 的秒数", f"at least {least}")
-
-
-def _period(point: Point, period_s: float | None) -> float | None:
-    return period_s if point.period_s is None else point.period_s

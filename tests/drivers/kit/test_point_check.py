@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -36,16 +37,21 @@ RIGHT = (
 )
 
 
+def timed(points: Iterable[Point]) -> tuple[Point, ...]:
+    """Points that name no period have their device's, a second."""
+    return tuple(replace(point, period_s=point.period_s or 1.0) for point in points)
+
+
 def wrong(row: int, **more: object) -> list[tuple[str, str]]:
     points = list(RIGHT)
     points[row] = replace(points[row], **more)  # type: ignore[arg-type]
-    return [(error.point, error.field) for error in check_points(tuple(points), 1, period_s=1.0)]
+    return [(error.point, error.field) for error in check_points(timed(points), 1)]
 
 
 def test_what_is_right_is_read_and_judged() -> None:
     for point in RIGHT:
         check_point(point, 1)
-    assert check_points(RIGHT, 1, period_s=1.0) == check_points(RIGHT, 1) == []
+    assert check_points(timed(RIGHT), 1) == []
     for group in groups(RIGHT, 1.0):
         decoder = compile_plan(RIGHT, 1, plan(RIGHT, 1, rows=group.rows))
         Judge.of(RIGHT, decoder.points.tolist())

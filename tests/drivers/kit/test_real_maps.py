@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ class Map:
     def __init__(self, points: tuple[Point, ...], **memory: dict[int, int]) -> None:
         for point in points:
             check_point(point, 1)
-        assert check_points(points, 1, period_s=1.0) == []
+        timed = tuple(point if point.period_s else replace(point, period_s=1.0) for point in points)
+        assert check_points(timed, 1) == []
         self.blocks = plan(points, 1, max_gap=10)
         self.decoder = compile_plan(points, 1, self.blocks)
         self.judge = Judge.of(points, self.decoder.points.tolist())
