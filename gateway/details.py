@@ -42,6 +42,7 @@ _PHRASES: Final = tuple(
         (r"unit (\d+): no answer in time", r"站号 \1 没有按时应答"),
         (r"no answer in time", "没有按时应答"),
         (r"not connected yet", "还没有连上"),
+        (r"it has no points: not read", "没有点，不读取"),
         (r"(\d+) of (\d+) nodes refused: ", r"\2 个节点中有 \1 个被拒绝："),
         (r"the server's certificate is not trusted: it shows ", "不信任服务器的证书：它出示 "),
         (r", trusted is none", "，没有信任任何证书"),

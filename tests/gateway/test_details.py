@@ -16,6 +16,7 @@ from gateway.details import condition, spoken
         ("10.0.0.1:502: No route to host", "没有到主机的路由"),
         ("10.0.0.1:502: no connection within 3 s", "3 秒内没有连上"),
         ("opc.tcp://h:4840: no answer in time", "opc.tcp://h:4840: 没有按时应答"),
+        ("it has no points: not read", "没有点，不读取"),
         ("unit 7: no answer in time", "站号 7 没有按时应答"),
         ("2 of 9 nodes refused: A (BadNodeIdUnknown)", "9 个节点中有 2 个被拒绝：A (BadNodeIdUnknown)"),
         ("no encryption, no check of whom we talk to (insecure = true)", "不加密"),
