@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -61,9 +60,13 @@ FAIR_PROBE_S: Final = 0.2
 MIN_PROBE_S: Final = 0.02
 """With less time than this a silent unit is not asked."""
 BUS_SHARE: Final = 0.05
-"""Where scans leave no time at all, silent units may take this share of the line all the same."""
+"""Where scans leave too little time for a silent unit, it may take this share of the line all the same."""
 MEMO_LAYOUTS: Final = 256
 """So many different layouts of devices are worked out once for all devices that have them."""
+SHORTEST_WAIT_S: Final = 0.2
+"""However little time is left, an answer gets this (unless the timeout is shorter)."""
+SLOWER_BY: Final = 2
+"""However little time is left, an answer may take so many times as long as its unit's slowest of late."""
 SPARE_S: Final = 0.02
 """An answer is not waited for so long that the rest of the scan would end later than this before the next one."""
 READ_LOOK_S: Final = 0.02
@@ -262,6 +265,8 @@ class _Group:
         parts: the data of the blocks read so far.
         failed: which of them were not, and why.
         is_read: something of its last scan was; None before the first.
+        begun_ns: when its first block was asked for, monotonic.
+        is_interrupted: others came between its blocks.
     """
 
     def __init__(self, points: tuple[Point, ...], options: Options, period: int, rows: Sequence[int]) -> None:
@@ -280,6 +285,8 @@ class _Group:
         self.parts: list[bytes] = []
         self.failed: list[tuple[int, Cause]] = []
         self.is_read: bool | None = None
+        self.begun_ns = 0
+        self.is_interrupted = False
         self.plan_anew()
 
     @property
@@ -308,13 +315,15 @@ class _Group:
 
     def begin(self) -> None:
         """Start over."""
-        self.parts, self.failed = [], []
+        self.parts, self.failed, self.is_interrupted = [], [], False
 
     def scan(self, device: Device) -> Scan:
-        """The answers of all blocks as columns, taken now."""
+        """The answers of all blocks as columns, taken now, or when the first was if others came between."""
         raw = b"".join(self.parts)
-        stamps = time.time_ns(), time.monotonic_ns()
-        return self.scan_of(device, raw, *self.decoder.decode(raw, self.failed), *stamps)
+        taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
+        age_ns = mono_ns - self.begun_ns if self.is_interrupted else 0
+        columns = self.decoder.decode(raw, self.failed)
+        return self.scan_of(device, raw, *columns, taken_ns - age_ns, mono_ns - age_ns)
 
     def scan_of(
         self,
@@ -447,8 +456,9 @@ class ModbusSource:
         self._mute_rounds = 0
         self._answers_seen = 0
         self._usual_ns = 0
+        self._slowest_s: dict[int, float] = {}
         self._struck_ns = 0
-        self._probed_ns = 0
+        self._probed_ns: dict[int, int] = {}
         names = ("answers", "misses", "garbled", "refused", "late", "reconnects", "overruns")
         self._standing = _Standing(device.name, self._endpoint, names)
 
@@ -473,7 +483,7 @@ class ModbusSource:
         everything = _Group(self.device.points, self._options, 0, range(len(self.device.points)))
         link = await self._open()
         try:
-            while not await self._step(everything, link, math.inf, None):
+            while not await self._step(everything, link, None):
                 pass
         finally:
             await link.close()
@@ -595,9 +605,38 @@ class ModbusSource:
 
     # -- scans
 
-    def by_s(self) -> float:
-        """Until when an answer may be waited for, on the loop's clock, so that the neighbours' are not late."""
-        return self.agenda.at_s - self._usual_ns / _NS_PER_S - SPARE_S
+    def wait_s(self, unit_id: int) -> float:
+        """How long a unit's answer is waited for, so that its neighbours' are not late, but never too short for it."""
+        if not self.has_neighbours:
+            return self.timeout_s
+        left_s = self.agenda.at_s - time.monotonic() - SPARE_S
+        if left_s < self.timeout_s + self._usual_ns / _NS_PER_S:
+            left_s -= self._others_s(unit_id)
+        return max(min(self.timeout_s, left_s), self._needs_s(unit_id))
+
+    def _others_s(self, unit_id: int) -> float:
+        """How long what is still to be asked of other units usually takes."""
+        now_ns, patience = time.monotonic_ns(), self._patience
+        return sum(
+            self._slowest_s.get(question.unit_id, 0.0)
+            for number, group in enumerate(self.groups)
+            if self.agenda.is_open(number)
+            for question in group.questions[len(group.parts) :]
+            if question.unit_id != unit_id
+            and (patience.at_ease or patience.excuse(question.block, now_ns) is None)
+        )
+
+    def _needs_s(self, unit_id: int) -> float:
+        """What a unit must be given at least: twice its slowest answer of late, all while none is known."""
+        slowest_s = self._slowest_s.get(unit_id)
+        if slowest_s is None:
+            return self.timeout_s
+        return min(self.timeout_s, max(SHORTEST_WAIT_S, SLOWER_BY * slowest_s))
+
+    def answered_in(self, unit_id: int, took_s: float) -> None:
+        """A unit answered."""
+        slowest_s = self._slowest_s.get(unit_id, 0.0)
+        self._slowest_s[unit_id] = took_s if took_s >= slowest_s else slowest_s - (slowest_s - took_s) / 16
 
     def _finish(self, number: int, link: Link) -> None:
         """Post a scan whose every block was asked for."""
@@ -618,6 +657,7 @@ class ModbusSource:
             link.talk.late = 0
         group.is_read = True
         group.parts = []
+        group.is_interrupted = False
         if group.failed:
             group.failed = []
         self.agenda.close(number)
@@ -626,6 +666,8 @@ class ModbusSource:
         """A point of the grid has come."""
         self.agenda.strike(now_ns)
         self._struck_ns = now_ns
+        for group in self.groups[(self.agenda.turn() or 0) + 1 :]:
+            group.is_interrupted = group.is_interrupted or bool(group.parts)
 
     def scanned(self) -> None:
         """Everything that was due is read: so long it takes."""
@@ -640,12 +682,14 @@ class ModbusSource:
             number = agenda.turn() if trouble is None else trouble.group
             assert number is not None
             error, trouble = (trouble.error if trouble else None), None
-            by_s = self.by_s() if self.has_neighbours else math.inf
-            if await self._step(self.groups[number], link, by_s, error):
+            is_over = await self._step(self.groups[number], link, error)
+            if (now_ns := time.monotonic_ns()) >= agenda.at_ns:
+                self.struck(
+                    now_ns
+                )  # before the group is closed, else one that takes its whole period is always next
+            if is_over:
                 self._finish(number, link)
                 self._say_how(link)
-            if (now_ns := time.monotonic_ns()) >= agenda.at_ns:
-                self.struck(now_ns)
         self._answers_now(link)
         if not link.lost:
             self._failures = 0
@@ -658,16 +702,18 @@ class ModbusSource:
         elif link.lost or (self._detail and all(group.is_read is not None for group in self.groups)):
             self._standing.turn(connected=False, detail=f"{self._endpoint}: {self._detail or link.lost}")
 
-    async def _step(self, group: _Group, link: Link, by_s: float, error: SourceError | None) -> bool:
+    async def _step(self, group: _Group, link: Link, error: SourceError | None) -> bool:
         """One block of a group: without a usable answer its own points are bad and no others. Was it the last?"""
         number = len(group.parts)
+        if not number:
+            group.begun_ns = time.monotonic_ns()
         if number < len(group.questions):
             question = group.questions[number]
             got: bytes | SourceError | tuple[Block, ...]
             if error is not None:
                 got = self._blame(question.block, error)
             else:
-                got = await self._fetch(question, link, by_s)
+                got = await self._fetch(question, link)
             if isinstance(got, tuple):
                 group.split(number, got)
                 return False
@@ -679,7 +725,7 @@ class ModbusSource:
         return len(group.parts) >= len(group.questions)
 
     async def _fetch(
-        self, question: mbap.Question | rtu.Question, link: Link, by_s: float
+        self, question: mbap.Question | rtu.Question, link: Link
     ) -> bytes | SourceError | tuple[Block, ...]:
         """A block's data, why there is none, or the smaller blocks to ask for in its place."""
         patience, block = self._patience, question.block
@@ -688,9 +734,10 @@ class ModbusSource:
         if block.unit_id in self._debts:  # the next answer may be another question's
             return self._blame(block, SourceError(Cause.COMM, ""))
         try:
-            outcome = await link.ask(question, self.timeout_s, by_s)
+            outcome = await link.ask(question, self.wait_s(block.unit_id))
         except SourceError as error:
             return self._blame(block, error)
+        self.answered_in(block.unit_id, link.took_s)
         if isinstance(outcome, int):
             return self._blame(block, RefusedError(outcome, block))
         if not patience.at_ease:
@@ -756,11 +803,16 @@ class ModbusSource:
                     continue
             left_s = (end_ns - now_ns) / _NS_PER_S
             budget_s = max(left_s / turn.waiting, min(FAIR_PROBE_S, left_s))
-            if budget_s < MIN_PROBE_S:
-                if now_ns - self._probed_ns < FAIR_PROBE_S / BUS_SHARE * _NS_PER_S:
+            needs_s = max(MIN_PROBE_S, SLOWER_BY * self._slowest_s.get(turn.unit_id, 0.0))
+            since_ns = now_ns - self._probed_ns.setdefault(turn.unit_id, now_ns)
+            if budget_s < needs_s:
+                borrowed_s = max(needs_s, FAIR_PROBE_S)
+                if since_ns >= borrowed_s * max(1, turn.waiting) / BUS_SHARE * _NS_PER_S:
+                    budget_s = borrowed_s
+                elif budget_s < MIN_PROBE_S:
                     return
-                budget_s = FAIR_PROBE_S
-            self._probed_ns = now_ns
+            if budget_s >= needs_s:
+                self._probed_ns[turn.unit_id] = now_ns
             await self._probe(link, turn.unit_id, min(self.timeout_s, budget_s))
 
     async def _probe(self, link: Link, unit_id: int, budget_s: float) -> None:
@@ -775,6 +827,8 @@ class ModbusSource:
             self._detail = error.detail
             self._blame(question.block, error)
             return
+        if unit_id not in self._debts:
+            self.answered_in(unit_id, link.took_s)
         if isinstance(outcome, int) and outcome in UNIT_ABSENT:
             self._blame(question.block, RefusedError(outcome, question.block))
         elif unit_id not in self._debts:  # a unit in debt is believed only after its silence: _forgive
@@ -879,6 +933,7 @@ class _Rounds:
         self._groups = source.groups
         self._agenda = source.agenda
         self._timeout_s = source.timeout_s
+        self._has_neighbours = source.has_neighbours
         self._is_alone = source.agenda.is_alone and not source.has_neighbours
         self._press = _PRESSES.setdefault(asyncio.get_running_loop(), _Press())
         self._over: asyncio.Future[_Trouble] = asyncio.get_running_loop().create_future()
@@ -904,6 +959,8 @@ class _Rounds:
         assert asked is not None, "an answer comes after its question"
         group = self._groups[asked]
         parts = group.parts
+        if self._has_neighbours:
+            self.source.answered_in(group.questions[len(parts)].unit_id, self._link.took_s)
         if isinstance(outcome, int):
             error = RefusedError(outcome, group.questions[len(parts)].block)
             self._over.set_result(_Trouble(asked, error))
@@ -911,7 +968,10 @@ class _Rounds:
         parts.append(outcome)
         try:
             if len(parts) == len(group.questions):
-                self._press.take(self, group, outcome if len(parts) == 1 else b"".join(parts))
+                if group.is_interrupted:
+                    self.post(group.scan(self.source.device))
+                else:
+                    self._press.take(self, group, outcome if len(parts) == 1 else b"".join(parts))
                 self.source.read_well(asked, self._link)
                 if self._is_alone:
                     return
@@ -958,8 +1018,10 @@ class _Rounds:
             return
         group = self._groups[number]
         self._asked = number
-        by_s = source.by_s() if source.has_neighbours else math.inf
-        self._link.put(group.questions[len(group.parts)], self._timeout_s, self, by_s)
+        if not group.parts:
+            group.begun_ns = time.monotonic_ns()
+        question = group.questions[len(group.parts)]
+        self._link.put(question, source.wait_s(question.unit_id), self)
 
 
 class ListeningSource:

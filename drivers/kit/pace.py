@@ -120,6 +120,10 @@ class Agenda:
         """The most important group that is open; None: nothing is to be read."""
         return self._open.index(True) if True in self._open else None
 
+    def is_open(self, group: int) -> bool:
+        """A group is to be read."""
+        return self._open[group]
+
     def close(self, group: int) -> None:
         """A group was read."""
         self._open[group] = False

@@ -16,14 +16,11 @@ from drivers.kit.address import READING_FUNCTION_CODES
 from drivers.kit.errors import SourceError, WriteRefusedError
 from drivers.kit.mbap import GarbledError
 from drivers.kit.pace import Load
-from drivers.kit.planner import Block
 from drivers.kit.quality import Cause
 from drivers.wire.bell import bell
 
 TIMEOUTS_PER_S: Final = 100
 """Timeouts are rounded up to these fractions of a second, so that requests of one slot share a timer."""
-SHORTEST_WAIT_S: Final = 0.2
-"""However little time is left, an answer gets this (unless the timeout is shorter)."""
 QUIET_S: Final = 0.05
 """After anything but an awaited answer an RTU line must be silent for this before the next question."""
 RESTLESS_S: Final = 1.0
@@ -116,6 +113,7 @@ class Link(Wired):
 
     Attributes:
         talk: what was said on it.
+        took_s: how long the last question was under way.
     """
 
     talk: mbap.Conversation | rtu.Conversation
@@ -129,6 +127,7 @@ class Link(Wired):
         self._answer: Answer | None = None
         self._unit_id = 0
         self._asked_s = 0.0
+        self.took_s = 0.0
         self._late_s = 0.0
         self.talk = self._tcp = mbap.Conversation(transaction)
 
@@ -182,24 +181,13 @@ class Link(Wired):
         assert self._transport is not None, "the loop made the connection before anyone could ask"
         self._transport.write(adu)
 
-    def question(self, block: Block, request: bytes) -> mbap.Question | rtu.Question:
-        """A block's question, from its whole request."""
-        return mbap.Question(block, request[2:])
-
-    def put(
-        self,
-        question: mbap.Question | rtu.Question,
-        timeout_s: float,
-        answer: Answer,
-        by_s: float = math.inf,
-    ) -> None:
+    def put(self, question: mbap.Question | rtu.Question, timeout_s: float, answer: Answer) -> None:
         """Send a question; ``answer`` gets what comes of it, then the asker calls ``release``.
 
         Args:
-            question: one that ``question`` of this class made.
+            question: of this connection's protocol.
             timeout_s: how long the answer may take.
             answer: who waits.
-            by_s: on the loop's clock; an answer is not waited for beyond this, but SHORTEST_WAIT_S at least.
 
         Raises:
             SourceError: the link is lost.
@@ -208,28 +196,24 @@ class Link(Wired):
             raise SourceError(Cause.COMM, self.lost)
         assert isinstance(question, mbap.Question)
         self.send(self._tcp.ask(question))
-        self._wait(question.unit_id, timeout_s, answer, by_s)
+        self._wait(question.unit_id, timeout_s, answer)
 
-    def _wait(self, unit_id: int, timeout_s: float, answer: Answer, by_s: float) -> None:
+    def _wait(self, unit_id: int, timeout_s: float, answer: Answer) -> None:
         self._answer = answer
         self._asked_s = now_s = self._now_s()
-        late_s = now_s + timeout_s
-        if late_s > by_s:
-            late_s = max(by_s, now_s + min(SHORTEST_WAIT_S, timeout_s))
         self._unit_id = unit_id
-        self._late_s = math.ceil(late_s * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
+        self._late_s = math.ceil((now_s + timeout_s) * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
         self._bell.call_at(self._late_s, self, self._on_late)
 
     def release(self) -> None:
         """Nobody waits for an answer any more."""
         if self._answer is not None:
-            self._load.busy_s += self._now_s() - self._asked_s
+            self.took_s = self._now_s() - self._asked_s
+            self._load.busy_s += self.took_s
             self._bell.take_back(self._late_s, self)
             self._answer = None
 
-    async def ask(
-        self, question: mbap.Question | rtu.Question, timeout_s: float, by_s: float = math.inf
-    ) -> bytes | int:
+    async def ask(self, question: mbap.Question | rtu.Question, timeout_s: float) -> bytes | int:
         """The data bytes of a block, or the code of an exception.
 
         Raises:
@@ -237,7 +221,7 @@ class Link(Wired):
         """
         answer: asyncio.Future[bytes | int] = self._loop.create_future()
         try:
-            self.put(question, timeout_s, answer, by_s)
+            self.put(question, timeout_s, answer)
             return await answer
         finally:
             self.release()
@@ -313,17 +297,7 @@ class RtuLink(Link):
         assert self._transport is not None, "the line was opened before anyone could ask"
         self._transport.write(adu)
 
-    def question(self, block: Block, request: bytes) -> rtu.Question:
-        """A block's question, from its whole request."""
-        return rtu.Question(block, request)
-
-    def put(
-        self,
-        question: mbap.Question | rtu.Question,
-        timeout_s: float,
-        answer: Answer,
-        by_s: float = math.inf,
-    ) -> None:
+    def put(self, question: mbap.Question | rtu.Question, timeout_s: float, answer: Answer) -> None:
         """See ``Link.put``; waits for the silence that must be before a frame."""
         if self.lost:
             raise SourceError(Cause.COMM, self.lost)
@@ -331,9 +305,9 @@ class RtuLink(Link):
         self._answer = answer
         self._asked_s = self._loop.time()
         self._patient_ns = self._now_ns() + round(RESTLESS_S * 1e9)
-        self._say(question, timeout_s, answer, by_s)
+        self._say(question, timeout_s, answer)
 
-    def _say(self, question: rtu.Question, timeout_s: float, answer: Answer, by_s: float) -> None:
+    def _say(self, question: rtu.Question, timeout_s: float, answer: Answer) -> None:
         """Ask, or come back when the line may be silent."""
         self._pending = None
         now_ns = self._now_ns()
@@ -342,17 +316,15 @@ class RtuLink(Link):
         if wait_ns > 0 and now_ns > self._patient_ns:
             self._end(SourceError(Cause.GARBLED, "the line is never silent"))
         elif wait_ns > 0:
-            self._pending = self._loop.call_later(
-                wait_ns / 1e9, self._say_later, question, timeout_s, answer, by_s
-            )
+            self._pending = self._loop.call_later(wait_ns / 1e9, self._say_later, question, timeout_s, answer)
         else:
             self.send(self.talk.ask(question, now_ns))
             on_line_s = (rtu.REQUEST_BYTES + question.answer_bytes) * self._byte_s
-            self._wait(question.unit_id, timeout_s + on_line_s, answer, by_s + on_line_s)
+            self._wait(question.unit_id, timeout_s + on_line_s, answer)
 
-    def _say_later(self, question: rtu.Question, timeout_s: float, answer: Answer, by_s: float) -> None:
+    def _say_later(self, question: rtu.Question, timeout_s: float, answer: Answer) -> None:
         try:
-            self._say(question, timeout_s, answer, by_s)
+            self._say(question, timeout_s, answer)
         except Exception as error:  # noqa: BLE001 - a defect is the task's to raise
             answer.set_exception(error)
 

@@ -145,6 +145,49 @@ def test_a_unit_that_falls_does_not_make_its_neighbours_late() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("units", [2, 3])
+def test_slow_units_within_their_timeout_are_read_whole_while_the_period_has_time_for_them(
+    units: int,
+) -> None:
+    async def story() -> None:
+        async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.25)
+            writer.write(asked.answer(identity))
+
+        async with peer(slow) as device:
+            catch = Catch()
+            one = source(device.port, of_units(*range(1, units + 1)), catch, period_s=1.0, timeout_s=1.0)
+            async with running(one):
+                for _ in range(4):
+                    assert is_good((await catch.until(lambda _: True)).quality).all()
+                assert one.state().counters["misses"] == 0
+
+    asyncio.run(story())
+
+
+def test_a_slow_unit_that_fell_comes_back_however_little_time_is_left() -> None:
+    """It needs 0.3 s of a period of 0.5 s of which its neighbour takes 0.25 s."""
+
+    async def story() -> None:
+        dead: set[int] = set()
+
+        async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            if asked.unit not in dead:
+                await asyncio.sleep(0.25 if asked.unit == 1 else 0.3)
+                writer.write(asked.answer(identity))
+
+        async with peer(slow) as device:
+            catch = Catch()
+            async with running(source(device.port, of_units(1, 2), catch, period_s=0.5, timeout_s=1.0)):
+                await catch.until(lambda scan: bool(is_good(scan.quality).all()))
+                dead.add(2)
+                await catch.until(lambda scan: scan.quality[1] == bad(Cause.COMM))
+                dead.clear()
+                await catch.until(lambda scan: bool(is_good(scan.quality).all()))
+
+    asyncio.run(story())
+
+
 def test_a_unit_that_is_silent_at_one_block_only_keeps_the_rest() -> None:
     async def story() -> None:
         async def behave(asked: Asked, writer: asyncio.StreamWriter) -> None:
