@@ -159,10 +159,9 @@ def connect(name: str, options: Options) -> PictureCamera:
 
 
 def lacking(options: Options) -> str:
-    """What this camera needs and this box does not have, with the command that mends it; "" if nothing."""
-    if urlsplit(options.url).scheme == "rtsp" and shutil.which(PACKAGE) is None:
-        return _MISSING
-    return ""
+    """The Debian package that this camera needs and this box does not have; "" if none."""
+    needed = urlsplit(options.url).scheme == "rtsp" and shutil.which(PACKAGE) is None
+    return PACKAGE if needed else ""
 
 
 def _login(request: httpx.Request, offered: list[str], username: str, password: str) -> bool:

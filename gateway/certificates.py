@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from drivers.kit.ua_options import Options as UaOptions
 from gateway.config import SERVICE_CREDENTIALS
 from gateway.errors import UserFacingError
 from gateway.plant import Config
@@ -51,14 +54,24 @@ def ending_soon(config: Config, now: dt.datetime) -> list[Ending]:
     """Own and trusted certificates that end within ``WARN_DAYS``, the soonest first."""
     endings = {}
     for owner in _owners(config):
-        for path in _files(owner.certificate) + _files(owner.trusted):
-            try:
-                last = min(certificate.not_valid_after_utc for certificate in _certificates(path))
-            except UserFacingError:
-                continue
-            if now <= last < now + dt.timedelta(days=WARN_DAYS):
-                endings[path] = Ending(path, last)
+        with suppress(UserFacingError):  # a mistake of its own
+            for path in _files(owner.certificate) + _files(owner.trusted):
+                with suppress(UserFacingError):
+                    last = min(certificate.not_valid_after_utc for certificate in _certificates(path))
+                    if now <= last < now + dt.timedelta(days=WARN_DAYS):
+                        endings[path] = Ending(path, last)
     return sorted(endings.values(), key=lambda ending: ending.not_after)
+
+
+def nothing_trusted(config: Config) -> list[str]:
+    """Devices by OPC UA that trust no server yet: no mistake, a person trusts one once it has been seen."""
+    return [
+        device.device.name
+        for device in config.devices
+        if isinstance(device.options, UaOptions)
+        and not device.options.insecure
+        and not _holds(device.options.trusted_place)
+    ]
 
 
 def unseen(config: Config) -> list[Path]:
@@ -87,8 +100,30 @@ def _owners(config: Config) -> Iterator[_Owner]:
     for recipient in config.recipients:
         yield _Owner(recipient.ca, recipient.certificate, recipient.private_key)
     for options in (*(d.options for d in config.devices), *(c.options for c in config.cameras)):
+        if isinstance(options, UaOptions):
+            yield from _ua_owners(options)
+            continue
         named = {key: getattr(options, key, None) for key in _Owner.__slots__}
         yield _Owner(**{key: path for key, path in named.items() if isinstance(path, Path)})
+
+
+def _ua_owners(options: UaOptions) -> Iterator[_Owner]:
+    """The gateway as an application and as a user; a default pair is made at the first start, and judged then."""
+    certificate, key = (None, None) if options.insecure else options.own_files
+    if options.certificate is options.private_key is None:
+        certificate = certificate if certificate and os.path.lexists(certificate) else None
+        key = key if certificate or (key and os.path.lexists(key)) else None
+    trusted = options.trusted_place if _holds(options.trusted_place) else None
+    yield _Owner(trusted, certificate, key, options.password_file)
+    yield _Owner(None, options.user_certificate, options.user_key)
+
+
+def _holds(trusted: Path) -> bool:
+    """Is there a certificate; also true of what cannot be looked at."""
+    try:
+        return bool(_files(trusted)) and (_unseen(trusted) or os.path.lexists(trusted))
+    except UserFacingError:
+        return True
 
 
 def _mistakes(config: Config, now: dt.datetime) -> Iterator[UserFacingError]:
@@ -111,9 +146,11 @@ def _unseen(path: Path) -> bool:
 def _files(path: Path | None) -> list[Path]:
     if path is None:
         return []
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix.lower() in _CERTIFICATE_SUFFIXES)
-    return [path]
+    try:
+        found = list(path.iterdir()) if os.path.isdir(path) else [path]  # noqa: PTH112 - never raises
+    except OSError as error:
+        raise said("E-CERT-UNREADABLE", str(path), reason=reason(error)) from error
+    return found if found == [path] else sorted(f for f in found if f.suffix.lower() in _CERTIFICATE_SUFFIXES)
 
 
 def _content(path: Path) -> bytes:
@@ -138,7 +175,11 @@ def _certificates(path: Path) -> list[x509.Certificate]:
 
 
 def _trust_mistakes(path: Path, now: dt.datetime) -> Iterator[UserFacingError]:
-    files = _files(path)
+    try:
+        files = _files(path)
+    except UserFacingError as error:
+        yield error
+        return
     if not files:
         yield said("E-CERT-TRUST-EMPTY", str(path))
     for file in files:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import importlib
 import sys
 from typing import Any, Final
 
 from gateway.alarm.limits import Limits
-from gateway.certificates import certificate_mistakes, ending_soon, unseen
+from gateway.certificates import certificate_mistakes, ending_soon, nothing_trusted, unseen
 from gateway.cli import give_json
 from gateway.config import load
 from gateway.errors import Exit
@@ -70,7 +71,19 @@ def summary(config: Config, now: dt.datetime) -> dict[str, Any]:
             for ending in ending_soon(config, now)
         ],
         "unseen": [str(path) for path in unseen(config)],
+        "nothing_trusted": nothing_trusted(config),
+        "lacking": _lacking(config),
     }
+
+
+def _lacking(config: Config) -> dict[str, str]:
+    """Camera -> the Debian package it needs and this box does not have."""
+    found = {}
+    for camera in config.cameras:
+        lacking = getattr(importlib.import_module(f"drivers.{camera.driver}"), "lacking", None)
+        if package := lacking(camera.options) if lacking else "":
+            found[camera.name] = package
+    return found
 
 
 def _count(limits: Limits) -> int:
@@ -124,6 +137,18 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
         path, day = ending["path"], ending["not_after"][:10]
         lines.append(
             f"注意：证书 {path} 将于 {day} 到期" if zh else f"Note: the certificate {path} ends on {day}"
+        )
+    new = (
+        "注意：还没有信任服务器，先核对并执行 plantgate opcua trust",
+        "Note: no server trusted yet, plantgate opcua trust",
+    )
+    lines += _left_out(found["nothing_trusted"], *new, zh=zh)
+    for name, package in found["lacking"].items():
+        remedy = f"apt-get install --no-install-recommends {package}"
+        lines.append(
+            f"注意：摄像机 {name} 需要 {package}，本机没有安装：{remedy}"
+            if zh
+            else f"Note: the camera {name} needs {package}, which is not installed: {remedy}"
         )
     unjudged = ("凭据只有服务能看到，未检查", "credentials only the service can see, not checked")
     lines += _left_out(found["unseen"], f"注意：{unjudged[0]}", f"Note: {unjudged[1]}", zh=zh)

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization as form
 
+from drivers.kit import ua_options
 from drivers.kit.scan import Device
-from gateway.certificates import certificate_mistakes, ending_soon, unseen
+from drivers.kit.ua_options import Options as UaOptions
+from drivers.wire.certificate_files import own_certificate
+from gateway.certificates import certificate_mistakes, ending_soon, nothing_trusted, unseen
 from gateway.errors import Exit
 from gateway.plant import CameraConfig, Config, DeviceConfig, RecipientConfig, StorageConfig
 from hil.pki import Authority, Credentials, Validity
@@ -139,6 +142,54 @@ def test_a_devices_own_files_are_judged_too(tmp_path: Path, authority: Authority
         ("E-CERT-EXPIRED", own.certificate_der.name),
         ("E-CERT-KEY-OPEN", "password"),
     ]
+
+
+def ua(folder: Path, **more: object) -> UaOptions:
+    places = {"trusted": folder / "trusted", "rejected": folder / "rejected"}
+    return UaOptions(url="opc.tcp://127.0.0.1", **{**places, **more})  # type: ignore[arg-type]
+
+
+def test_a_server_that_nobody_trusts_yet_is_no_mistake(tmp_path: Path, authority: Authority) -> None:
+    options = ua(tmp_path)
+    config = config_of(
+        tmp_path,
+        authority.ca_file,
+        authority.client("up"),
+        devices=(DeviceConfig(Device("gds", ()), "opcua", options, ()),),
+    )
+    assert (codes(config), nothing_trusted(config)) == ([], ["gds"])
+    (tmp_path / "trusted").mkdir()
+    assert (codes(config), nothing_trusted(config)) == ([], ["gds"])
+    old = authority.server("old", validity=Validity.EXPIRED).certificate_der
+    (tmp_path / "trusted" / "gds.der").write_bytes(old.read_bytes())
+    assert (codes(config), nothing_trusted(config)) == ([("E-CERT-EXPIRED", "gds.der")], [])
+
+
+def test_the_gateways_own_pair_and_its_user_of_opc_ua_are_judged(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ua_options, "FOLDER", tmp_path / "opcua")
+    user, other = authority.client("user", validity=Validity.EXPIRED), authority.client("other")
+    other.key.chmod(0o644)
+    how = {"identity": "certificate", "user_certificate": user.certificate, "user_key": other.key}
+    config = config_of(
+        tmp_path,
+        authority.ca_file,
+        authority.client("up"),
+        devices=(DeviceConfig(Device("gds", ()), "opcua", ua(tmp_path, **how), ()),),
+    )
+    wrong_user = [
+        ("E-CERT-EXPIRED", user.certificate.name),
+        ("E-CERT-KEY-OPEN", other.key.name),
+        ("E-CERT-KEY-OTHER", other.key.name),
+    ]
+    assert codes(config) == wrong_user
+    own_certificate(tmp_path / "opcua" / "own.der", tmp_path / "opcua" / "own.key")
+    assert codes(config) == wrong_user
+    (tmp_path / "opcua" / "own.key").write_bytes(other.key.read_bytes())
+    assert codes(config) == [("E-CERT-KEY-OTHER", "own.key"), *wrong_user]
+    (tmp_path / "opcua" / "own.key").unlink()
+    assert codes(config) == [("E-CERT-MISSING", "own.key"), *wrong_user]
 
 
 def test_one_that_ends_soon_is_mentioned_but_not_wrong(tmp_path: Path, authority: Authority) -> None:
