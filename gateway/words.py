@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from gateway.details import spoken
 from gateway.errors import Exit, UserFacingError
 
 Text: TypeAlias = dict[str, str]
@@ -287,8 +288,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-CONFIG-SECTION-MISSING": (
         "缺少 {form} 一节。",
         "The section {form} is missing.",
-        "加上这一节；样例见 docs/sample。",
-        "Add it; docs/sample holds a sample.",
+        "{hint}",
+        "{hint}",
     ),
     "E-CONFIG-TYPE-TEXT": (
         "“{key}”要写文字。",
@@ -347,6 +348,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         'The name "{name}" stands in line {line} already.',
         "换一个名称。",
         "Choose another name.",
+    ),
+    "E-CONFIG-SERIAL-TWICE": (
+        "串口 {serial} 已被第 {line} 行的设备占用。",
+        "The serial line {serial} is the device's in line {line} already.",
+        "一条线上的各站写成同一个设备的点，用“站号”区分；或改正串口。",
+        "Write the units of one line as points of one device, with their unit_id; or mend the line.",
     ),
     "E-CONFIG-DRIVER-UNKNOWN": ("没有驱动“{name}”。", 'There is no driver "{name}".', "{meant}", "{meant}"),
     "E-CONFIG-DRIVER-KIND": (
@@ -640,13 +647,15 @@ def said(code: str, place: str, /, **facts: object) -> UserFacingError:
     Args:
         code: a key of ``SENTENCES``.
         place: where it is.
-        **facts: what the sentences name; a ``Text`` is filled in by language.
+        **facts: what the sentences name; a ``Text`` is filled in by language, a driver's ``detail`` as far as known.
     """
     cause_zh, cause_en, remedy_zh, remedy_en = SENTENCES[code]
 
     def filled(template: str, language: str) -> str:
-        spoken = {name: fact[language] if isinstance(fact, dict) else fact for name, fact in facts.items()}
-        return template.format(**spoken)
+        told = {name: fact[language] if isinstance(fact, dict) else fact for name, fact in facts.items()}
+        if isinstance(detail := told.get("detail"), str):
+            told["detail"] = spoken(detail, language)
+        return template.format(**told)
 
     return UserFacingError(
         code,

@@ -60,3 +60,9 @@ def test_why_the_system_refused_is_said_in_both_languages(tmp_path: Path) -> Non
         (tmp_path / "gone").read_bytes()
     assert reason(caught.value) == {"zh": "没有这个文件或目录", "en": "No such file or directory"}
     assert reason(OSError("odd")) == {"zh": "odd", "en": "odd"}
+
+
+def test_a_drivers_detail_is_said_in_chinese_where_it_is_known() -> None:
+    error = said("E-DEVICE-UNREACHABLE", "plc", detail="10.0.0.1:502: No route to host")
+    assert "10.0.0.1:502: 没有到主机的路由" in error.cause["zh"]
+    assert "10.0.0.1:502: No route to host" in error.cause["en"]
