@@ -27,14 +27,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import errno
 import logging
 import random
 import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import numpy as np
 from asyncua import ua
@@ -56,7 +59,16 @@ from cryptography import x509
 
 from drivers.kit import news, pace, status_code, ua_address
 from drivers.kit.backfill import NODES, PAUSE_S, VALUES, Backfill, Page, offers_none
-from drivers.kit.certificates import DistrustError, Facts, application_uri, certificate, in_date, trusted
+from drivers.kit.certificates import (
+    DistrustError,
+    Facts,
+    UnknownError,
+    application_uri,
+    certificate,
+    in_date,
+    no_certificates,
+    trusted,
+)
 from drivers.kit.contract import Post, SourceState
 from drivers.kit.data_value import DataValues
 from drivers.kit.errors import SourceError, WriteRefusedError
@@ -100,6 +112,10 @@ MAX_SEQUENCE: Final = 2**32 - 1
 """After a message of this number comes one with number 1."""
 ITEMS_PER_CALL: Final = 500
 """Nodes in one request, where the server names no smaller limit (MaxNodesPerRead, MaxMonitoredItemsPerCall, …)."""
+UPKEEP_S: Final = 10.0
+"""A session without news is looked after so often."""
+TRUST_CHECK_S: Final = 30.0
+"""The trusted files are read again after this time, so that what is taken out ends its session within a minute."""
 REFUSED_RETRY_S: Final = 60.0
 """Nodes the server refused are asked for again after this time."""
 NAMED_REFUSED: Final = 5
@@ -158,6 +174,11 @@ _NO_DEADBAND: Final = frozenset(
     }
 )
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DEMANDS: Final = ("No matching endpoints", "BadSecurity")
+"""What an attempt without security meets where there must be some."""
+_FILES: Final = "files of certificates and secrets"
+T = TypeVar("T")
+_Done: TypeAlias = tuple[T | None, Exception | None]
 __all__ = ["Options", "check_point", "connect", "polled"]  # what kit.contract wants of a driver
 
 log = logging.getLogger(__name__)
@@ -268,7 +289,7 @@ async def offered(options: Options) -> list[Offer]:
         SourceError: it cannot be reached, or a file or folder stands in the way.
     """
     link = _Link(options)
-    return [link.judged(endpoint) for endpoint in await link.endpoints()]
+    return [await link.judged(endpoint) for endpoint in await link.endpoints()]
 
 
 async def browse(options: Options, root: str = "", depth: int = 2) -> list[BrowseRow]:
@@ -519,11 +540,96 @@ class _Client(Client):
     uaclient: _Transport
 
 
+class _Files:
+    """Files read and written in a thread, because a disk may never answer: alarms do not wait for it.
+
+    At most one thread, a daemon that no stop waits for; ``asyncio.to_thread`` shares eight with the whole house and
+    is waited for at its end.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._busy = False
+
+    def begin(self, work: Callable[[], T]) -> asyncio.Future[_Done[T]] | None:
+        """Start; None while earlier work hangs."""
+        if self._busy:
+            return None
+        loop = asyncio.get_running_loop()
+        out: asyncio.Future[_Done[T]] = loop.create_future()
+        self._busy = True
+        try:
+            threading.Thread(
+                target=self._work, args=(loop, out, work), name="opcua files", daemon=True
+            ).start()
+        except RuntimeError as error:  # no thread to be had
+            self._busy = False
+            out.set_result((None, OSError(errno.EAGAIN, str(error), _FILES)))
+        return out
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Start, and wait for what comes of it.
+
+        Raises:
+            DistrustError: as the work does.
+            OSError: as the work does, or it takes too long.
+        """
+        out = self.begin(work)
+        if out is not None:
+            await asyncio.wait({out}, timeout=self._timeout_s)
+        if out is None or not out.done():
+            raise TimeoutError(errno.ETIMEDOUT, "the disk does not answer in time", _FILES)
+        return _told(out)
+
+    def _work(
+        self, loop: asyncio.AbstractEventLoop, out: asyncio.Future[_Done[T]], work: Callable[[], T]
+    ) -> None:
+        """In the thread."""
+        done: _Done[T]
+        try:
+            done = work(), None
+        except Exception as error:  # noqa: BLE001 - the task's to raise
+            done = None, error
+        self._busy = False
+        with suppress(RuntimeError):  # the loop is closed: the house left while the disk was silent
+            loop.call_soon_threadsafe(out.set_result, done)
+
+
+def _told(out: asyncio.Future[_Done[T]]) -> T:
+    """What came of the work, or its error raised."""
+    found, error = out.result()
+    if error is not None:
+        raise error
+    return cast("T", found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What lies in files for one attempt.
+
+    Attributes:
+        known: name -> content of the trusted files.
+        own: certificate and key; None where there is no security.
+        user: of ``identity = "certificate"``.
+        password: of ``identity = "password"``.
+    """
+
+    known: dict[str, bytes]
+    own: tuple[x509.Certificate, Any] | None = None
+    user: tuple[x509.Certificate, Any] | None = None
+    password: str = field(default="", repr=False)
+
+
 class _Link:
     """How a server is reached: security, identity, and what is known of both sides' certificates."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._files = _Files(options.timeout_s)
+        self._peer = b""
+        self._broken: list[str] = []
+        self._judge_at = 0.0
+        self._judging: asyncio.Future[_Done[dict[str, bytes]]] | None = None
         self.facts: dict[str, Facts] = {}
 
     async def endpoints(self) -> list[Any]:
@@ -537,7 +643,7 @@ class _Link:
             with _translated(self._options.endpoint):
                 return list(await client.get_endpoints())
 
-    def judged(self, endpoint: Any) -> Offer:
+    async def judged(self, endpoint: Any) -> Offer:
         """One endpoint for a person's eyes.
 
         Raises:
@@ -554,7 +660,8 @@ class _Link:
                 reason = ""
                 try:
                     facts = Facts.of(certificate(endpoint.ServerCertificate, "what the server shows"))
-                    self._trusted(endpoint.ServerCertificate)
+                    known = await self._files.do(self._known)
+                    await self._trusted(endpoint.ServerCertificate, known)
                 except DistrustError as error:
                     reason = str(error)
         return Offer(
@@ -578,11 +685,19 @@ class _Link:
         options = self._options
         uri = options.application_uri or f"urn:{socket.gethostname()}:plantgate"
         policy: Any = SecurityPolicyNone()  # type: ignore[no-untyped-call]
-        if not options.insecure:
+        kept = _Kept({})
+        self._peer, self._judging = b"", None
+        if not options.insecure or options.identity != "anonymous":
             with self._fail_closed():
-                own, key = self._own()
+                kept = await self._files.do(self._gather)
+        if kept.own is not None:
+            own, key = kept.own
+            with self._fail_closed():
+                whose = f"the gateway's own certificate {options.own_files[0]}"
+                in_date(own, whose, dt.datetime.now(dt.UTC))
                 uri = options.application_uri or application_uri(own, str(options.own_files[0]))
-            peer = await self._server_certificate()
+            self.facts["gateway's own"] = Facts.of(own)
+            peer = await self._server_certificate(kept.known)
             mode = _SECURITY_MODES[options.security_mode]
             policy = _POLICIES[options.security_policy](peer, own, key, mode)
         async with self._client() as client:
@@ -591,11 +706,17 @@ class _Link:
             client.secure_channel_timeout = CHANNEL_MS
             client.security_policy = policy
             client.uaclient.set_security(policy)
-            await self._open_channel(client)
-            with _translated(options.endpoint):
-                await client.create_session()
+            try:
+                await self._open_channel(client)
+                with _translated(options.endpoint):
+                    await client.create_session()
+            except SourceError as error:
+                if options.insecure and any(word in error.detail for word in _DEMANDS):
+                    what = "the server demands encryption: take insecure = true out and trust its certificate"
+                    raise SourceError(Cause.REFUSED, f"{options.endpoint}: {what}") from error
+                raise
             with self._fail_closed():
-                identity = self._identity(client)
+                identity = await self._identity(client, kept)
             with _translated(options.endpoint):
                 await client.activate_session(**identity)
             yield client
@@ -636,7 +757,7 @@ class _Link:
             log.debug("%s: no farewell: %s", self._options.endpoint, type(error).__name__)
         _stop_if_asked()
 
-    async def _server_certificate(self) -> x509.Certificate:
+    async def _server_certificate(self, known: dict[str, bytes]) -> x509.Certificate:
         """Ask the server for its certificate and compare it with the trusted ones.
 
         Raises:
@@ -651,6 +772,12 @@ class _Link:
             if (endpoint.SecurityPolicyUri, endpoint.SecurityMode) == wanted
         ]
         with self._fail_closed():
+            if not any(endpoint.SecurityMode in _SECURITY_MODES.values() for endpoint in endpoints):
+                raise DistrustError(
+                    "the server offers no encryption (only None): switch on "
+                    f"{options.security_policy} {options.security_mode} over there, "
+                    "or set insecure = true to do without"
+                )
             if not shown:
                 offers = (
                     f"{str(endpoint.SecurityPolicyUri).rpartition('#')[2]} {endpoint.SecurityMode.name}"
@@ -660,50 +787,62 @@ class _Link:
                     f"the server offers no {options.security_policy} {options.security_mode} endpoint, "
                     f"only {', '.join(sorted(set(offers))) or 'none'}"
                 )
-            return self._trusted(shown[0] or b"")
+            return await self._trusted(shown[0] or b"", known)
 
-    def _trusted(self, shown: bytes) -> x509.Certificate:
-        """Only what is trusted; what is not is kept for a person to look at.
+    def _known(self) -> dict[str, bytes]:
+        """In a thread: the trusted files; nothing lies there until somebody trusts something."""
+        return certificate_files.trusted_files(self._options.trusted_place)
+
+    def _gather(self) -> _Kept:
+        """In a thread: everything an attempt needs; an own certificate is made at its usual place if nobody did.
+
+        Raises:
+            DistrustError: something cannot be used.
+            OSError: something cannot be read.
+        """
+        options = self._options
+        own = user = None
+        if not options.insecure:
+            if options.certificate is None and options.private_key is None:
+                own_certificate(options)
+            own = certificate_files.own_pair(*options.own_files)
+        word = ""
+        if options.identity == "certificate":
+            assert options.user_certificate is not None, "Options require it"
+            assert options.user_key is not None, "Options require it"
+            user = certificate_files.own_pair(options.user_certificate, options.user_key)
+        elif options.identity == "password":
+            assert options.password_file is not None, "Options require it"
+            word = certificate_files.password(options.password_file)
+        return _Kept(self._known(), own, user, word)
+
+    async def _trusted(self, shown: bytes, known: dict[str, bytes]) -> x509.Certificate:
+        """Only what is trusted; what is unknown is kept for a person to look at.
 
         Raises:
             DistrustError: it is not trusted.
-            OSError: a file or folder stands in the way.
         """
-        place = self._options.trusted_place
-        known = certificate_files.trusted_files(place) if self._options.trusted or place.exists() else {}
+        self._broken = no_certificates(known)
         try:
             peer = trusted(shown, known, dt.datetime.now(dt.UTC))
-        except DistrustError as error:
+        except UnknownError as error:
             try:
-                kept = certificate_files.reject(self._options.rejected_folder, shown)
+                kept = await self._files.do(
+                    partial(certificate_files.reject, self._options.rejected_folder, shown)
+                )
             except (DistrustError, OSError) as problem:
                 log.debug("%s: not kept: %s", self._options.endpoint, problem)
                 raise error from None
             raise DistrustError(f"{error}; kept as {kept}, see `plantgate opcua trust`") from error
         self.facts["server's"] = Facts.of(peer)
+        self._peer, self._judge_at = shown, time.monotonic() + TRUST_CHECK_S
         return peer
 
-    def _own(self) -> tuple[x509.Certificate, Any]:
-        """Own certificate and key; made at their usual place if nobody did.
-
-        Raises:
-            DistrustError: they cannot be used.
-            OSError: they cannot be read.
-        """
-        options = self._options
-        if options.certificate is None and options.private_key is None:
-            own_certificate(options)
-        own, key = certificate_files.own_pair(*options.own_files)
-        in_date(own, f"the gateway's own certificate {options.own_files[0]}", dt.datetime.now(dt.UTC))
-        self.facts["gateway's own"] = Facts.of(own)
-        return own, key
-
-    def _identity(self, client: _Client) -> dict[str, Any]:
+    async def _identity(self, client: _Client, kept: _Kept) -> dict[str, Any]:
         """What ``activate_session`` takes, once the server is known to protect it.
 
         Raises:
             DistrustError: the server does not let such users in, or a secret would travel readably.
-            OSError: a file cannot be read.
         """
         options = self._options
         tokens: list[Any] = client._policy_ids or []  # noqa: SLF001 - asyncua offers no other way to choose
@@ -723,30 +862,40 @@ class _Link:
                 f'identity = "{options.identity}" cannot be used here: the server would have it unprotected'
             )
         if options.insecure:  # the token is encrypted for whoever owns this certificate
-            self._trusted(client.security_policy.peer_certificate or b"")
+            await self._trusted(client.security_policy.peer_certificate or b"", kept.known)
         client._policy_ids = safe or fitting  # noqa: SLF001 - same
-        if options.identity == "certificate":
-            assert options.user_certificate is not None, "Options require it"
-            assert options.user_key is not None, "Options require it"
-            user, client.user_private_key = certificate_files.own_pair(
-                options.user_certificate, options.user_key
-            )
+        if kept.user is not None:
+            user, client.user_private_key = kept.user
             in_date(user, f"the user certificate {options.user_certificate}", dt.datetime.now(dt.UTC))
             self.facts["user's"] = Facts.of(user)
             return {"certificate": user}
-        assert options.password_file is not None, "Options require it"
-        return {"username": options.username, "password": certificate_files.password(options.password_file)}
+        return {"username": options.username, "password": kept.password}
 
-    def still_in_date(self) -> None:
-        """A certificate may end while its session stands.
+    def check_trust(self) -> None:
+        """While a session stands: dates each time, and now and then the trusted files, without waiting for them.
 
         Raises:
-            SourceError: one has ended.
+            SourceError: a certificate has ended, or was taken out of the trusted ones.
         """
+        self._still_in_date()
+        now = time.monotonic()
+        if self._judging is not None and self._judging.done():
+            out, self._judging = self._judging, None
+            with self._fail_closed():
+                known = _told(out)
+                self._broken = no_certificates(known)
+                trusted(self._peer, known, dt.datetime.now(dt.UTC))
+        elif self._judging is None and self._peer and now >= self._judge_at:
+            self._judge_at = now + TRUST_CHECK_S
+            self._judging = self._files.begin(self._known)
+
+    def _still_in_date(self) -> None:
         now = dt.datetime.now(dt.UTC)
         for whose, facts in self.facts.items():
-            if now > facts.ends:
+            if not facts.begins <= now <= facts.ends:
                 what = f"the {whose} certificate has expired on {facts.ends:%Y-%m-%d}"
+                if now < facts.begins:
+                    what = f"the {whose} certificate is not valid before {facts.begins:%Y-%m-%d}, says this box's clock"
                 raise SourceError(Cause.REFUSED, f"{self._options.endpoint}: {what}")
 
     def warning(self) -> str:
@@ -755,6 +904,7 @@ class _Link:
         found = (
             ["no encryption, no check of whom we talk to (insecure = true)"] if self._options.insecure else []
         )
+        found += [f"{name} is no certificate: mend or remove it" for name in self._broken]
         found += [
             f"the {whose} certificate ends on {facts.ends:%Y-%m-%d}, in {facts.days_left(now)} days"
             for whose, facts in sorted(self.facts.items())
@@ -1110,7 +1260,7 @@ class OpcUaSource:
         until = [since + silence_s for since, silence_s, _ in standing.silences()]
         if standing.backfill is not None and standing.asked is None:
             until.append(standing.backfill.next_at)
-        return max(0.0, min(until) - time.monotonic())
+        return min(UPKEEP_S, max(0.0, min(until) - time.monotonic()))
 
     def _check_silence(self, standing: _Standing) -> None:
         now = time.monotonic()
@@ -1151,8 +1301,8 @@ class OpcUaSource:
     async def _upkeep(self, standing: _Standing) -> None:
         """Between two answers: fresh keys in time, another try for refused nodes."""
         now = time.monotonic()
+        self._link.check_trust()
         if now >= standing.renew_at:
-            self._link.still_in_date()
             client = standing.client
             with _translated(self._options.endpoint):
                 await client.open_secure_channel(renew=True)

@@ -33,6 +33,10 @@ class DistrustError(Exception):
     """A certificate may not be used; says why."""
 
 
+class UnknownError(DistrustError):
+    """A certificate is none of the trusted ones, which a person may change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a person compares and watches.
@@ -120,6 +124,17 @@ def in_date(one: x509.Certificate, whose: str, now: dt.datetime) -> None:
         )
 
 
+def no_certificates(files: Mapping[str, bytes]) -> list[str]:
+    """Names of the files that are none, rising; they trust nobody and stand in nobody's way."""
+    broken = []
+    for name, content in files.items():
+        try:
+            certificate(content, name)
+        except DistrustError:
+            broken.append(name)
+    return sorted(broken)
+
+
 def trusted(shown: bytes, files: Mapping[str, bytes], now: dt.datetime) -> x509.Certificate:
     """The certificate a server shows, if it is one of the trusted ones.
 
@@ -129,14 +144,19 @@ def trusted(shown: bytes, files: Mapping[str, bytes], now: dt.datetime) -> x509.
         now: UTC.
 
     Raises:
-        DistrustError: it is not; shows both fingerprints.
+        UnknownError: it is not; shows both fingerprints, and names the files that are to be mended.
+        DistrustError: it is no certificate, or out of date.
     """
     peer = certificate(shown, "what the server shows")
-    known = {fingerprint(certificate(content, name)): name for name, content in files.items()}
+    broken = no_certificates(files)
+    known = {
+        fingerprint(certificate(content, name)): name for name, content in files.items() if name not in broken
+    }
     if fingerprint(peer) not in known:
         listed = ", ".join(f"{mark} ({name})" for mark, name in sorted(known.items())) or "none"
-        raise DistrustError(
-            f"the server's certificate is not trusted: it shows {fingerprint(peer)}, trusted is {listed}"
+        mend = f"; to be mended, because it is not a certificate: {', '.join(broken)}" if broken else ""
+        raise UnknownError(
+            f"the server's certificate is not trusted: it shows {fingerprint(peer)}, trusted is {listed}{mend}"
         )
     in_date(peer, "the server's certificate", now)
     return peer

@@ -137,13 +137,19 @@ def password(path: Path) -> str:
 
 
 def trusted_files(path: Path) -> dict[str, bytes]:
-    """Name -> content of one file, or of every certificate in a folder.
+    """Name -> content of one file, or of every certificate in a folder; nothing where nothing is yet.
+
+    A file of a folder that cannot be read is empty: it trusts nobody, and the others do not suffer.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the one file, or the folder, cannot be read.
     """
-    found = _certificate_files(path) if path.is_dir() else [path]
-    return {file.name: _content(file) for file in found}
+    if path.is_dir():
+        return {file.name: _content_or_none(file) for file in _certificate_files(path)}
+    try:
+        return {path.name: _content(path)}
+    except FileNotFoundError:
+        return {}
 
 
 def reject(folder: Path, shown: bytes) -> Path:
@@ -241,6 +247,13 @@ def _certificate_or_none(file: Path) -> x509.Certificate | None:
 def _content(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(MAX_FILE_BYTES)
+
+
+def _content_or_none(path: Path) -> bytes:
+    try:
+        return _content(path)
+    except OSError:
+        return b""
 
 
 def _secret(path: Path) -> bytes:

@@ -131,7 +131,7 @@ def test_one_shot_read_has_every_point(pki: dict[str, Credentials]) -> None:
             "server",
             [
                 ({"certificate": "old-gateway", "private_key": "old-gateway"}, "own certificate"),
-                ({"trusted": "nowhere"}, "No such file"),
+                ({"trusted": "nowhere"}, "trusted is none"),
                 ({"certificate": "nowhere"}, "No such file"),
                 ({"private_key": "no-key"}, "not a private key"),
                 ({"private_key": "other"}, "does not belong"),

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
+import os
+import threading
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +31,7 @@ from source_contract import Catch, any_good, running
 from drivers import opcua
 from drivers.kit.certificates import DistrustError
 from drivers.kit.errors import PointError, SourceError, WriteRefusedError
-from drivers.kit.quality import GOOD, Cause
+from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.ua_options import POLICIES
 from hil.pki import Credentials, opcua_application
 
@@ -263,11 +268,160 @@ def test_an_unknown_certificate_is_kept_and_trusted_by_its_fingerprint(
                 with pytest.raises(DistrustError):
                     opcua.trust(chosen, "00112233")
                 typed = pki["server"].fingerprint.upper()
-                moved = opcua.trust(chosen, ":".join(typed[at : at + 2] for at in range(0, 16, 2)))
+                moved = opcua.trust(chosen, ":".join(typed[at : at + 2] for at in range(0, 64, 2)))
                 assert moved.path.parent == tmp_path / "trusted"
                 await catch.until(any_good)
             places = {file.place for file in opcua.stored_certificates(chosen)}
             assert places == {"own", "trusted"}
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("key", ["trusted", "password_file"])
+def test_a_disk_that_hangs_stops_neither_the_loop_nor_a_stop(
+    key: str, pki: dict[str, Credentials], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"  # opening it for reading waits for a writer
+    os.mkfifo(pipe, 0o600)
+    more: dict[str, Any] = {key: pipe, "timeout_s": 0.5}
+    if key == "password_file":
+        more |= {"identity": "password", "username": "reader"}
+
+    async def story() -> None:
+        catch = Catch()
+        one = source(pki, 4840, catch.post, **more)
+        task = asyncio.create_task(one.run())
+        beats, worst_s, begun = 0, 0.0, time.monotonic()
+        while not catch.scans or time.monotonic() - begun < 2.5:
+            at = time.monotonic()
+            await asyncio.sleep(0.02)
+            worst_s, beats = max(worst_s, time.monotonic() - at), beats + 1
+            assert at - begun < 30
+        assert worst_s < 0.5
+        assert "the disk does not answer in time" in one.state().detail
+        assert sum(thread.name == "opcua files" for thread in threading.enumerate()) == 1
+        before = time.monotonic()
+        task.cancel()
+        await asyncio.wait({task})
+        assert time.monotonic() - before < 1
+
+    try:
+        asyncio.run(story())
+    finally:
+        descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+        time.sleep(0.1)
+        os.close(descriptor)
+
+
+def test_a_certificate_taken_out_ends_its_session(
+    pki: dict[str, Credentials], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "TRUST_CHECK_S", 0.2)
+    monkeypatch.setattr(opcua, "UPKEEP_S", 0.1)
+    own = tmp_path / "trusted" / "server.der"
+    own.parent.mkdir()
+    own.write_bytes(pki["server"].certificate_der.read_bytes())
+
+    async def story() -> None:
+        async with plant(pki["server"]) as far:
+            for mode in ("subscribe", "poll"):
+                catch = Catch()
+                more = {"trusted": own.parent, "rejected": tmp_path / "rejected", "mode": mode}
+                one = source(pki, far.port, catch.post, **more)
+                async with running(one):
+                    await catch.until(any_good)
+                    await asyncio.sleep(0.6)
+                    assert one.state().connected
+                    own.rename(tmp_path / "aside.der")
+                    await catch.until(lambda scan: bool((scan.quality == bad(Cause.REFUSED)).all()))
+                    assert "not trusted" in one.state().detail
+                    (tmp_path / "aside.der").rename(own)
+                    await catch.until(any_good)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("moved", "words"), [(-10_000, "has expired"), (10_000, "is not valid before")])
+def test_a_certificate_out_of_date_ends_its_session(
+    moved: int, words: str, pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "UPKEEP_S", 0.1)
+
+    async def story() -> None:
+        async with plant(pki["server"]) as far:
+            catch = Catch()
+            one = source(pki, far.port, catch.post)
+            async with running(one):
+                await catch.until(any_good)
+                facts = one._link.facts["server's"]
+                days = dt.timedelta(days=moved)
+                one._link.facts["server's"] = replace(
+                    facts, begins=facts.begins + days, ends=facts.ends + days
+                )
+                scan = await catch.until(lambda scan: bool((scan.quality == bad(Cause.REFUSED)).all()))
+                assert len(scan.points) == 5
+                assert any(words in text for text in told)
+
+    told: list[str] = []
+    plain = opcua.OpcUaSource._fall
+
+    def fall(self: opcua.OpcUaSource, error: SourceError) -> None:
+        told.append(error.detail)
+        plain(self, error)
+
+    monkeypatch.setattr(opcua.OpcUaSource, "_fall", fall)
+    asyncio.run(story())
+
+
+def test_a_broken_file_stands_in_nobodys_way_and_is_named(
+    pki: dict[str, Credentials], tmp_path: Path
+) -> None:
+    more = {"trusted": tmp_path / "trusted", "rejected": tmp_path / "rejected"}
+
+    async def story() -> None:
+        async with plant(pki["server"]) as far:
+            one = source(pki, far.port, Catch().post, **more)
+            with pytest.raises(SourceError, match="trusted is none; kept as"):
+                await one.read()
+            more["trusted"].mkdir()
+            (more["trusted"] / "torn.der").write_bytes(b"0")
+            with pytest.raises(SourceError, match=r"to be mended.*torn\.der; kept as"):
+                await one.read()
+            (kept,) = more["rejected"].iterdir()
+            kept.rename(more["trusted"] / kept.name)
+            assert (await one.read()).quality[0] == GOOD
+            assert "torn.der is no certificate" in one.state().warning
+            assert list(more["rejected"].iterdir()) == []
+
+    asyncio.run(story())
+
+
+def test_a_trusted_certificate_that_has_expired_is_not_kept_as_a_stranger(
+    pki: dict[str, Credentials], tmp_path: Path
+) -> None:
+    async def story() -> None:
+        async with plant(pki["expired"]) as far:
+            more = {"trusted": pki["expired"].certificate, "rejected": tmp_path / "rejected"}
+            with pytest.raises(SourceError, match="has expired"):
+                await source(pki, far.port, Catch().post, **more).read()
+            assert not (tmp_path / "rejected").exists()
+
+    asyncio.run(story())
+
+
+def test_what_to_do_where_one_side_has_no_encryption(pki: dict[str, Credentials]) -> None:
+    async def story() -> None:
+        async with plant(pki["server"], NONE) as far:
+            with pytest.raises(SourceError) as caught:
+                await source(pki, far.port, Catch().post).read()
+            assert "switch on Basic256Sha256 SignAndEncrypt over there" in caught.value.detail
+            assert "insecure = true" in caught.value.detail
+            assert "trust" not in caught.value.detail
+        async with plant(pki["server"]) as far:
+            with pytest.raises(SourceError) as caught:
+                await source(pki, far.port, Catch().post, insecure=True).read()
+            assert "take insecure = true out" in caught.value.detail
+            assert caught.value.quality_cause is Cause.REFUSED
 
     asyncio.run(story())
 
@@ -299,8 +453,7 @@ def test_what_a_server_offers_is_told_without_trusting_it(
     async def story() -> None:
         async with plant(pki["server"], [NONE, *ALL_POLICIES]) as far:
             chosen = options(pki, far.port, trusted=tmp_path / "none.der", rejected=tmp_path / "rejected")
-            with pytest.raises(SourceError):
-                await opcua.offered(chosen)
+            assert not any(one.trusted for one in await opcua.offered(chosen)), "nothing is trusted yet"
             offers = await opcua.offered(options(pki, far.port, trusted=pki["other"].certificate))
             assert {(one.security_policy, one.security_mode) for one in offers} == {("None", "None"), *MODES}
             assert not any(one.trusted for one in offers)
