@@ -138,11 +138,19 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
         lines.append(
             f"注意：证书 {path} 将于 {day} 到期" if zh else f"Note: the certificate {path} ends on {day}"
         )
+    lines += _missing(found, zh=zh)
+    unjudged = ("凭据只有服务能看到，未检查", "credentials only the service can see, not checked")
+    lines += _left_out(found["unseen"], f"注意：{unjudged[0]}", f"Note: {unjudged[1]}", zh=zh)
+    return lines
+
+
+def _missing(found: dict[str, Any], *, zh: bool) -> list[str]:
+    """What somebody has yet to do on this box or beside it."""
     new = (
         "注意：还没有信任服务器，先核对并执行 plantgate opcua trust",
         "Note: no server trusted yet, plantgate opcua trust",
     )
-    lines += _left_out(found["nothing_trusted"], *new, zh=zh)
+    lines = _left_out(found["nothing_trusted"], *new, zh=zh)
     for name, package in found["lacking"].items():
         remedy = f"apt-get install --no-install-recommends {package}"
         lines.append(
@@ -150,8 +158,6 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
             if zh
             else f"Note: the camera {name} needs {package}, which is not installed: {remedy}"
         )
-    unjudged = ("凭据只有服务能看到，未检查", "credentials only the service can see, not checked")
-    lines += _left_out(found["unseen"], f"注意：{unjudged[0]}", f"Note: {unjudged[1]}", zh=zh)
     return lines
 
 
