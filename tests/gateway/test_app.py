@@ -225,7 +225,7 @@ def test_devices_without_points_are_idle_whatever_their_driver(tmp_path):
     idle = {
         "tcp": {"driver": "modbus", "host": "127.0.0.1", "port": 9},
         "bus": {"driver": "modbus", "transport": "rtu", "serial": "/dev/ttyNone"},
-        "ear": {"driver": "modbus", "transport": "listen", "serial": "/dev/ttyNone"},
+        "ear": {"driver": "modbus", "transport": "listen", "serial": "/dev/ttyNobody"},
         "gds": {"driver": "opcua", "url": "opc.tcp://127.0.0.1:9", "insecure": True},
         "box": {"driver": "host"},
     }
