@@ -16,7 +16,7 @@ EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 HISTORY_VALUES: Final = 600
 """So many values of each node are kept."""
 HISTORY_PAGE: Final = 100
-"""So many of them are given in one answer; the rest stands behind a continuation point."""
+"""So many of them are usually given in one answer; the rest stands behind a continuation point."""
 
 
 def source_us(moment: dt.datetime) -> int:
@@ -48,10 +48,16 @@ class History(NoHistory):
 
     Args:
         given: told of every value that is given out.
+        page: so many values of a node are given in one answer at most.
+
+    Attributes:
+        continued: answers that left the rest behind a continuation point.
     """
 
-    def __init__(self, given: Callable[[ua.NodeId, ua.DataValue], None]) -> None:
-        super().__init__(HISTORY_PAGE)
+    def __init__(self, given: Callable[[ua.NodeId, ua.DataValue], None], page: int = HISTORY_PAGE) -> None:
+        super().__init__(page)
+        self.continued = 0
+        self._page = page
         self._given = given
         self._kept: dict[ua.NodeId, deque[tuple[int, ua.DataValue]]] = {}
 
@@ -67,7 +73,8 @@ class History(NoHistory):
         to_us = None if end in {None, ua.get_win_epoch()} else source_us(end)
         kept = self._kept.get(node_id, ())
         found = [value for at_us, value in kept if from_us <= at_us and (to_us is None or at_us <= to_us)]
-        page = min(nb_values or HISTORY_PAGE, HISTORY_PAGE)
+        page = min(nb_values or self._page, self._page)
         for value in found[:page]:
             self._given(node_id, value)
+        self.continued += len(found) > page
         return found[:page], found[page].SourceTimestamp if len(found) > page else None

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes
 
 from hil.answers import LogFullError
 from hil.opcua_admission import READ_SERVICES, Counting, Users
-from hil.opcua_history import EPOCH, History, NoHistory, source_us
+from hil.opcua_history import EPOCH, HISTORY_PAGE, History, NoHistory, source_us
 from hil.pki import Credentials
 from hil.ports import free_port
 
@@ -77,6 +77,7 @@ class OpcuaPlc:
         users: name -> password; who has none of them does not come in.
         user_certificates: fingerprints of the certificates that name a user; likewise.
         history: whether it keeps what it measured and answers HistoryRead.
+        history_page: so many values of a node it gives in one answer at most.
 
     Attributes:
         changes: every value written since it was made.
@@ -100,6 +101,7 @@ class OpcuaPlc:
         users: Mapping[str, str] | None = None,
         user_certificates: Sequence[str] = (),
         history: bool = False,
+        history_page: int = HISTORY_PAGE,
     ) -> None:
         self.port = port or free_port(HOST)
         self.gas = tuple(gas)
@@ -112,7 +114,7 @@ class OpcuaPlc:
         self._trusted = frozenset(trusted)
         self._policies = list(policies)
         self._users = Users(users or {}, frozenset(user_certificates))
-        self._history = History(self.hand_over) if history else NoHistory()
+        self._history = History(self.hand_over, history_page) if history else NoHistory()
         self._server: Server | None = None
         self._nodes: dict[str, Node] = {}
         self._shown: dict[str, tuple[float | bool | None, int]] = {}
@@ -131,6 +133,11 @@ class OpcuaPlc:
     def writes_seen(self) -> int:
         """Requests for any service that is not a reading one."""
         return sum(count for name, count in self.services.items() if name not in READ_SERVICES)
+
+    @property
+    def history_continued(self) -> int:
+        """Answers about a node's history that left the rest behind a continuation point."""
+        return self._history.continued if isinstance(self._history, History) else 0
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -1,7 +1,9 @@
 """The line to an OPC UA server is cut while it measures on: what its history holds is in the record, once, marked so.
 
 The real gateway follows items that all change every second. The server's line is cut (every session broken off, the
-port closed) while it goes on measuring into its history, and plugged in again. Judged like ``opcua-restart``, from the
+port closed) while it goes on measuring into its history, and plugged in again. It gives its history in small portions,
+so that what is missing stands behind continuation points; and some times the line is cut again while it is being read,
+so that it must be asked for once more. Judged like ``opcua-restart``, from the
 gateway's durable record and the receiver's raw arrivals, but against everything the server *measured*: what changed
 behind the cut line is due, too. And what was measured meanwhile must be marked as history in the record, because it
 says nothing about now.
@@ -41,19 +43,32 @@ from hil.site import Site
 from hil.site_plan import SitePlan
 
 PERIOD_S: Final = 1.0
+POLL_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many items, and how long the line is cut each time."""
+    """What is done.
+
+    Attributes:
+        items: how many there are.
+        cut_s: how long the line is cut each time.
+        again_s: how long it is cut again, each time during the backfill after a cut of ``FIRST_S``.
+        page: so many values of an item the server gives in one answer.
+    """
 
     items: int
     cut_s: tuple[float, ...]
+    again_s: tuple[float, ...]
+    page: int
 
 
-FULL: Final = Effort(200, (20.0, 5.0, 40.0))
-LONG: Final = Effort(200, (300.0, 5.0, 60.0, 60.0))
-SHORT: Final = Effort(20, (5.0,))
+FIRST_S: Final = 8.0
+FULL: Final = Effort(200, (20.0, 5.0, 40.0), (3.0, 10.0), 5)
+LONG: Final = Effort(200, (300.0, 5.0, 60.0, 60.0), (3.0, 10.0, 60.0), 20)
+SHORT: Final = Effort(20, (5.0,), (), 2)
+BACKFILL_S: Final = 20.0
+"""By then the history is asked for, or never."""
 
 
 async def run(*, long: bool) -> Figures:
@@ -72,7 +87,9 @@ async def measure(effort: Effort) -> Figures:
         own = opcua_application(folder, "plc", APPLICATION_URI)
         client = opcua_application(folder, "client", CLIENT_URI)
         names = [item_name(item) for item in range(effort.items)]
-        async with OpcuaPlc(own, [client.fingerprint], gas=names, contacts=(), history=True) as plc:
+        async with OpcuaPlc(
+            own, [client.fingerprint], gas=names, contacts=(), history=True, history_page=effort.page
+        ) as plc:
             await plc.show(dict.fromkeys(names, 0.0))
             rows = [row_of(item) for item in range(effort.items)]
             table = device_table(plc.url, client, own)
@@ -84,15 +101,22 @@ async def measure(effort: Effort) -> Figures:
                 told, arrived = read_record(site, effort.items), read_arrivals(site)
                 marked, unmarked = _marked(site, aways)
                 figures = judge(told, arrived, _measured(plc.changes), site.cut_ns, effort.items, aways)
-            writes = plc.writes_seen
+            writes, continued = plc.writes_seen, plc.history_continued
     problems = figures["problems"]
     if not marked:
         problems.append("nothing was read from the history")
+    if not continued:
+        problems.append("no history was longer than one answer: this shows nothing")
     if unmarked:
         problems.append(f"{unmarked} values from behind the cut line are not marked as history")
     if writes:
         problems.append(f"{writes} requests that do more than read")
-    counts = {"from_history": marked, "unmarked": unmarked, "opcua_write_services_seen": writes}
+    counts = {
+        "from_history": marked,
+        "continued": continued,
+        "unmarked": unmarked,
+        "opcua_write_services_seen": writes,
+    }
     return {**figures, **counts, "verdict": "fail" if problems else "pass"}
 
 
@@ -102,16 +126,34 @@ async def _cut_and_plug_in(plc: OpcuaPlc, names: list[str], effort: Effort) -> l
     aways = []
     await asyncio.sleep(SETTLE_S)
     for cut_s in effort.cut_s:
-        cut_ns = time.time_ns()
-        await plc.stop(measuring=True)
-        await asyncio.sleep(cut_s)
-        await plc.start()
-        aways.append(Away(cut_ns, time.time_ns()))
+        aways.append(await _cut(plc, cut_s))
+        await asyncio.sleep(SETTLE_S)
+    for again_s in effort.again_s:
+        asked = plc.services["HistoryRead"]
+        aways.append(await _cut(plc, FIRST_S))
+        await _until_asked(plc, asked)
+        aways.append(await _cut(plc, again_s))
         await asyncio.sleep(SETTLE_S)
     plant.cancel()
     with suppress(asyncio.CancelledError):
         await plant
     return aways
+
+
+async def _cut(plc: OpcuaPlc, seconds: float) -> Away:
+    cut_ns = time.time_ns()
+    await plc.stop(measuring=True)
+    await asyncio.sleep(seconds)
+    await plc.start()
+    return Away(cut_ns, time.time_ns())
+
+
+async def _until_asked(plc: OpcuaPlc, before: int) -> None:
+    """Wait until the history is asked for, or long enough: that it is not asked for shows in what is lost."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BACKFILL_S):
+            while plc.services["HistoryRead"] == before:  # noqa: ASYNC110 - the server counts, and tells nobody
+                await asyncio.sleep(POLL_S)
 
 
 async def _measure_on(plc: OpcuaPlc, names: list[str]) -> None:

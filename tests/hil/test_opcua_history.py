@@ -115,3 +115,19 @@ def test_a_server_without_history_says_so(runner, pki):
 
     runner.run(story())
     runner.run(plc.close())
+
+
+def test_it_gives_out_no_more_at_once_than_it_is_told(runner, pki):
+    plc = server(runner, pki, history=True, history_page=3)
+
+    async def story():
+        for value in range(7):
+            await plc.show({"GT-101": 100.0 + value})
+        async with connected(plc, pki) as client:
+            values, pages = await history(client, await gas(client), since(0), since(2**31))
+        assert pages == 3
+        assert [value.Value.Value for value in values] == [1.0, *(100.0 + value for value in range(7))]
+        assert plc.history_continued == 2
+
+    runner.run(story())
+    runner.run(plc.close())

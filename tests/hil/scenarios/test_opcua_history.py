@@ -15,6 +15,7 @@ def test_nothing_measured_behind_the_cut_line_is_lost():
     assert figures["problems"] == []
     assert figures["verdict"] == "pass"
     assert figures["from_history"] >= 4 * SHORT.items
+    assert figures["continued"] >= SHORT.items
     assert figures["unmarked"] == figures["lost"] == figures["doubled"] == 0
 
 
