@@ -1,6 +1,7 @@
 """gateway.toml and its point table -> Config, or every mistake in both at once. Reads files, opens no line.
 
 pydantic stands here and in ``sections`` only: what lies behind this edge is checked and plain (``plant``).
+Over 400 lines because the sections of one file share its places and its mistakes, and are judged in one pass.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from gateway.points import CheckDevice, CheckPoint, Known, read_points
 from gateway.sections import (
     CODE_OF_PROBLEM,
     PATTERN_RULES,
+    SECTIONS,
     SINGLE_SECTIONS,
     CameraSection,
     DeviceSection,
@@ -50,6 +52,7 @@ from gateway.sections import (
     Section,
     SiteSection,
     StorageSection,
+    lost_section,
 )
 from gateway.words import both, meant, reason, said
 
@@ -117,6 +120,10 @@ class _Reading:
         self._places = places
         self._mistakes: list[tuple[int, int, UserFacingError]] = []
         self._table_errors: list[UserFacingError] = []
+        self._lost: set[str] = set()
+        self._doubled: set[str] = set()
+        self._lines: dict[str, int] = {}
+        self._unsure: set[str] = set()
 
     @property
     def errors(self) -> list[UserFacingError]:
@@ -126,7 +133,7 @@ class _Reading:
 
     def config(self, content: bytes) -> Config | None:
         """The whole configuration; None where a section is too wrong to go on. Fills ``errors``."""
-        self._check_keys((), self._tree, {*SINGLE_SECTIONS, *MAX_OF_SECTION, "roles"})
+        self._check_keys((), self._tree, {*SECTIONS, "roles"})
         site = self._single("site", SiteSection)
         gate = self._single("gateway", GatewaySection)
         storage = self._single("storage", StorageSection)
@@ -134,13 +141,15 @@ class _Reading:
         devices = self._devices()
         cameras = self._cameras()
         recipients = self._recipients()
-        outputs = self._outputs()
+        outputs = self._outputs(tuple(section.folder for section in (storage, runtime) if section))
         roles = self._roles()
         # A section with a mistake still has its name: its points are not wrong for it.
         checks: dict[str, CheckPoint | None] = dict.fromkeys(self._names("device"))
-        checks.update((device.name, None if judged is None else judged[0]) for device, _, judged in devices)
-        together = {device.name: judged[1] for device, _, judged in devices if judged and judged[1]}
-        known = Known(checks, self._names("camera"), self._names("recipient"), together)
+        sure = [row for row in devices if row[0].name not in self._doubled]
+        checks |= {device.name: judged[0] for device, _, judged in sure if judged}
+        together = {device.name: judged[1] for device, _, judged in sure if judged and judged[1]}
+        names = self._names("camera"), self._names("recipient")
+        known = Known(checks, *names, together, frozenset(self._unsure))
         points_path = self._resolved(site.points if site else Path("points.csv"), ("site", "points"))
         table_bytes, points = self._points(points_path, known)
         if site is None or gate is None or storage is None or runtime is None:
@@ -196,7 +205,7 @@ class _Reading:
     def _single(self, name: str, model: type[_SectionT]) -> _SectionT | None:
         table = self._tree.get(name, {})
         if name not in self._tree and any(field.is_required() for field in model.model_fields.values()):
-            self._wrong((), "E-CONFIG-SECTION-MISSING", form=f"[{name}]")
+            self._missing((), name)
             return None
         if not isinstance(table, dict):
             self._wrong((name,), "E-CONFIG-SECTION", key=name, form=f"[{name}]")
@@ -215,7 +224,11 @@ class _Reading:
         for index, row in enumerate(rows):
             path = (name, index, "name")
             line, _ = self._places.where(path)
-            if isinstance(row.get("name"), str) and seen.setdefault(row["name"], line) != line:
+            if not isinstance(row.get("name"), str):
+                self._unsure.add(name)
+            elif seen.setdefault(row["name"], line) != line:
+                self._unsure.add(name)
+                self._doubled.add(row["name"])
                 self._wrong(path, "E-CONFIG-NAME-TWICE", name=row["name"], line=seen[row["name"]])
         return [((name, index), row) for index, row in enumerate(rows)]
 
@@ -227,15 +240,23 @@ class _Reading:
     def _devices(self) -> list[tuple[DeviceSection, object, _Checks | None]]:
         found: list[tuple[DeviceSection, object, _Checks | None]] = []
         if not self._tree.get("device"):
-            self._wrong((), "E-CONFIG-SECTION-MISSING", form="[[device]]")
+            self._missing((), "device")
         for path, row in self._rows("device"):
             device, options, module = self._driven(path, row, DeviceSection)
+            self._check_line(path, options)
             if device is not None:
                 judged = None
                 if options is not None and module is not None:
                     judged = _checks(module, options, device.period_s)
                 found.append((device, options, judged))
         return found
+
+    def _check_line(self, path: KeyPath, options: object) -> None:
+        """A serial line is one device's: two programs on it would take each other's answers."""
+        serial = "" if getattr(options, "host", "") else getattr(options, "serial", "")
+        line, _ = self._places.where((*path, "serial"))
+        if serial and (first := self._lines.setdefault(serial, line)) != line:
+            self._wrong((*path, "serial"), "E-CONFIG-SERIAL-TWICE", serial=serial, line=first)
 
     def _cameras(self) -> list[CameraConfig]:
         found = []
@@ -293,7 +314,8 @@ class _Reading:
             found.append(RecipientConfig(**dict(recipient)))
         return found
 
-    def _outputs(self) -> list[OutputConfig]:
+    def _outputs(self, made: tuple[Path, ...]) -> list[OutputConfig]:
+        """The outputs; a file's folder must be there, or be one of those the service makes."""
         found = []
         for path, row in self._rows("output"):
             output = self._section(path, row, OutputSection)
@@ -312,6 +334,12 @@ class _Reading:
                 zh = "第一项写一个存在且可执行的程序的绝对路径。"
                 en = "The first item is the absolute path of a program that exists and may be run."
                 self._wrong((*path, "argv"), "E-CONFIG-OUTPUT", name=output.name, key="argv", zh=zh, en=en)
+            elif (
+                output.path is not None and not output.path.parent.is_dir() and output.path.parent not in made
+            ):
+                zh = f"没有目录 {output.path.parent}：先建好它，或改正路径。"
+                en = f"There is no folder {output.path.parent}: make it, or mend the path."
+                self._wrong((*path, "path"), "E-CONFIG-OUTPUT", name=output.name, key="path", zh=zh, en=en)
             found.append(OutputConfig(**dict(output)))
         return found
 
@@ -340,8 +368,33 @@ class _Reading:
         )
 
     def _check_keys(self, path: KeyPath, table: dict[str, Any], known: set[str]) -> None:
-        for key in table.keys() - known:
-            self._wrong((*path, key), "E-CONFIG-KEY-UNKNOWN", key=key, meant=meant(key, known - table.keys()))
+        unknown = table.keys() - known
+        plain = {key for key in unknown if not isinstance(table[key], dict | list) or path}
+        lost = lost_section(plain, SECTIONS.keys() - self._tree.keys())
+        if lost is not None:
+            name, its = lost
+            self._missing((*path, min(its, key=lambda key: self._places.where((*path, key)))), name)
+            unknown -= its
+        for key in unknown:
+            hint = meant(key, known - table.keys())
+            # What is not known for a wrong heading needs no mistake of its own.
+            if not path:
+                self._lost |= {name for name in SECTIONS if f"“{name}”" in hint["zh"]}
+                self._unsure |= {*MAX_OF_SECTION} & self._lost
+            self._wrong((*path, key, 0), "E-CONFIG-KEY-UNKNOWN", key=key, meant=hint)
+
+    def _missing(self, path: KeyPath, name: str) -> None:
+        """Say once that a section's heading is missing: at its keys where they stand elsewhere."""
+        self._unsure |= {name}
+        if name not in self._lost:
+            self._lost.add(name)
+            form = f"[{name}]" if name in SINGLE_SECTIONS else f"[[{name}]]"
+            hint = both("加上这一节；样例见 docs/sample。", "Add it; docs/sample holds a sample.")
+            if path:
+                hint = both(
+                    f"在“{path[-1]}”上面加一行 {form}。", f'Write {form} in a line above "{path[-1]}".'
+                )
+            self._wrong(path, "E-CONFIG-SECTION-MISSING", form=form, hint=hint)
 
     def _validated(self, path: KeyPath, table: dict[str, Any], validate: Any) -> Any:
         """Through JSON, because strict JSON takes a string for a path and a list for a tuple, nothing else."""
@@ -368,6 +421,8 @@ class _Reading:
             place = f"{self._path}:{line}:{column}"
             error = UserFacingError("E-CONFIG-DRIVER", Exit.USER_FILE, place, wrong.cause, wrong.remedy)
             self._mistakes.append((line, column, error))
+            for other in wrong.others:
+                self._explain(where, kind, {"error": other}, message)
             return
         key = next((part for part in reversed(where) if isinstance(part, str)), "")
         code = CODE_OF_PROBLEM.get(kind, "E-CONFIG-VALUE")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from drivers.kit.options import check_host, plain_host
 from gateway.words import Text, both
 
 _ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -57,6 +59,13 @@ def _size(value: object) -> object:
     number, prefix = match.groups()
     power = "KMGT".index(prefix[0].upper()) + 1 if prefix else 0
     return int(float(number) * (1024 if prefix and len(prefix) == 2 else 1000) ** power)
+
+
+def _host(value: str) -> str:
+    host = plain_host(value)
+    if host:
+        check_host("host", host)
+    return host
 
 
 _Id = Annotated[str, Field(pattern=_ID)]
@@ -121,7 +130,7 @@ class RecipientSection(Section):
     """[[recipient]]: see ``plant.RecipientConfig``."""
 
     name: _Id
-    host: str = Field(min_length=1)
+    host: Annotated[str, AfterValidator(_host)] = Field(min_length=1)
     ca: Path
     certificate: Path
     private_key: Path
@@ -147,4 +156,33 @@ SINGLE_SECTIONS: Final[dict[str, type[Section]]] = {
     "storage": StorageSection,
     "runtime": RuntimeSection,
 }
+SECTIONS: Final[dict[str, type[Section]]] = {
+    **SINGLE_SECTIONS,
+    "device": DeviceSection,
+    "camera": CameraSection,
+    "recipient": RecipientSection,
+    "output": OutputSection,
+}
+_LEAST_KEYS: Final = 2
+"""So many keys of a section that may stand several times make it likely; many sections have a name."""
+
+
+def lost_section(keys: set[str], absent: Iterable[str]) -> tuple[str, set[str]] | None:
+    """The section whose heading is missing above these keys, and its keys among them; None if they are of none.
+
+    Args:
+        keys: what stands where it is not known.
+        absent: sections the file does not have.
+    """
+    best: tuple[str, set[str]] | None = None
+    for name in sorted(absent, key=[*SECTIONS].index):
+        its = keys & SECTIONS[name].model_fields.keys()
+        enough = 1 if name in SINGLE_SECTIONS else _LEAST_KEYS
+        if len(its) >= enough and len(its) > (len(best[1]) if best else 0):
+            best = name, its
+    if best and best[0] not in SINGLE_SECTIONS:
+        return best[0], keys  # a driver's own keys, too
+    return best
+
+
 Role: TypeAlias = Literal["viewer", "operator", "engineer"]

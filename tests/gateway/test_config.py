@@ -289,3 +289,68 @@ def test_a_missing_section_is_named_once_and_not_key_by_key(site: Path, section:
     with pytest.raises(UserFileErrors) as caught:
         load(site / "gateway.toml")
     assert f"缺少 [{section}] 一节" in caught.value.errors[0].line("zh")
+
+
+def test_an_unknown_section_stands_on_its_line_and_nothing_follows_from_it(site: Path) -> None:
+    swap(site, "[[recipient]]", "[[recipients]]")
+    assert mistakes(site) == [("E-CONFIG-KEY-UNKNOWN", "gateway.toml:21:1")]
+
+
+@pytest.mark.parametrize(
+    ("heading", "place"),
+    [("[site]", "2:1"), ("[storage]", "9:1"), ("[[device]]", "16:1"), ("[[recipient]]", "22:1")],
+)
+def test_keys_without_their_heading_are_one_mistake(site: Path, heading: str, place: str) -> None:
+    swap(site, heading, "")
+    if heading == "[[recipient]]":
+        swap(site, 'name = "province"', "")
+        place = "23:1"
+        text = (site / "gateway.toml").read_text("utf-8").replace('host = "localhost"', "")
+        (site / "gateway.toml").write_text(text, "utf-8")
+        place = "24:1"
+    assert mistakes(site)[0] == ("E-CONFIG-SECTION-MISSING", f"gateway.toml:{place}")
+    assert [code for code, _ in mistakes(site)].count("E-CONFIG-KEY-UNKNOWN") == 0
+    assert f"加一行 {heading}" in told(site, "zh")
+
+
+def test_a_double_name_is_the_only_mistake(site: Path) -> None:
+    swap(
+        site,
+        "[[recipient]]",
+        '[[device]]\nname = "plc1"\ndriver = "opcua"\nurl = "opc.tcp://h"\n[[recipient]]',
+    )
+    table = (site / "points.csv").read_text("utf-8").replace("XS-101,plc1", "XS-101,plc2")
+    (site / "points.csv").write_text(table, "utf-8")
+    assert mistakes(site) == [("E-CONFIG-NAME-TWICE", "gateway.toml:22:1")]
+
+
+def test_all_mistakes_of_a_drivers_keys_are_told(site: Path) -> None:
+    swap(site, "port = 1502", "port = 0\nmax_gap = -1")
+    assert mistakes(site) == [
+        ("E-CONFIG-DRIVER", "gateway.toml:19:1"),
+        ("E-CONFIG-DRIVER", "gateway.toml:20:1"),
+    ]
+
+
+@pytest.mark.parametrize("host", ["192.168.10.999", "localhost:8883", "a b"])
+def test_a_recipient_that_can_never_answer(site: Path, host: str) -> None:
+    swap(site, 'host = "localhost"', f'host = "{host}"')
+    assert mistakes(site) == [("E-CONFIG-DRIVER", "gateway.toml:23:1")]
+
+
+def test_a_host_typed_by_an_input_method_is_plain(site: Path) -> None:
+    swap(site, 'host = "localhost"', 'host = "１０．０．０．１"')
+    assert load(site / "gateway.toml").recipients[0].host == "10.0.0.1"
+
+
+def test_a_serial_line_is_one_devices(site: Path) -> None:
+    line = 'driver = "modbus"\ntransport = "{}"\nserial = "/dev/ttyS0"\n'
+    two = f'[[device]]\nname = "a"\n{line.format("rtu")}[[device]]\nname = "b"\n{line.format("listen")}'
+    swap(site, "[[recipient]]", f"{two}[[recipient]]")
+    assert mistakes(site) == [("E-CONFIG-SERIAL-TWICE", "gateway.toml:30:1")]
+
+
+def test_an_output_file_needs_its_folder(site: Path) -> None:
+    swap(site, 'path = "alarms.log"', 'path = "nowhere/alarms.log"')
+    assert mistakes(site) == [("E-CONFIG-OUTPUT", "gateway.toml:31:1")]
+    assert "nowhere" in told(site, "zh")
