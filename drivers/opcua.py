@@ -70,7 +70,7 @@ from drivers.kit.certificates import (
     trusted,
 )
 from drivers.kit.contract import Post, SourceState
-from drivers.kit.data_value import DataValues
+from drivers.kit.data_value import DataValues, TornError
 from drivers.kit.errors import SourceError, WriteRefusedError
 from drivers.kit.quality import Cause, bad
 from drivers.kit.scan import Device, IndexArray, Scan, missed
@@ -110,6 +110,8 @@ CLOSE_S: Final = 0.4
 """A polite farewell may take this long; stopping must stay within a second."""
 MAX_SEQUENCE: Final = 2**32 - 1
 """After a message of this number comes one with number 1."""
+TOLD_MESSAGES: Final = 20
+"""Points of which nothing came with so many messages have no part in reading the history."""
 ITEMS_PER_CALL: Final = 500
 """Nodes in one request, where the server names no smaller limit (MaxNodesPerRead, MaxMonitoredItemsPerCall, …)."""
 UPKEEP_S: Final = 10.0
@@ -990,6 +992,7 @@ class _Standing:
         named: periods whose refused nodes are known, where it is polled.
         retry_at: monotonic seconds at which refused nodes are tried again.
         told: everything was told once.
+        published: so many messages came.
         backfill: what is still to be read from the server's history.
         asked: the request for it that is under way, and what it asks for.
     """
@@ -1010,6 +1013,7 @@ class _Standing:
     named: set[int] = field(default_factory=set)
     without_deadband: set[int] = field(default_factory=set)
     told: bool = False
+    published: int = 0
     backfill: Backfill | None = None
     asked: tuple[asyncio.Future[Buffer], Page] | None = None
 
@@ -1056,7 +1060,7 @@ class OpcUaSource:
         self._refused = ""
         names = (
             *("publishes", "changes", "misses", "refused", "reconnects"),
-            *("overflows", "gaps", "history", "overruns"),
+            *("overflows", "gaps", "history", "history_given_up", "overruns"),
         )
         self._counters = dict.fromkeys(names, 0)
 
@@ -1260,6 +1264,8 @@ class OpcUaSource:
         until = [since + silence_s for since, silence_s, _ in standing.silences()]
         if standing.backfill is not None and standing.asked is None:
             until.append(standing.backfill.next_at)
+        elif standing.backfill is not None:
+            until.append(standing.backfill.next_at + self._options.timeout_s)
         return min(UPKEEP_S, max(0.0, min(until) - time.monotonic()))
 
     def _check_silence(self, standing: _Standing) -> None:
@@ -1292,7 +1298,8 @@ class OpcUaSource:
                 standing.clock_at, standing.clock_seen = time.monotonic(), standing.clock_seen + 1
                 found = news.chosen(found, np.flatnonzero(own))  # noqa: PLW2901 - without the clock
             self._say(self._columns.changes(found, _now()))
-        if not standing.told and not published.more:
+        standing.published += 1
+        if not standing.told and not published.more and self._all_told(standing):
             standing.told = True
             self._plan_backfill(standing, published.published_ns)
         # not the greatest: a clock that was wrong once must not stand in the way for years
@@ -1387,6 +1394,11 @@ class OpcUaSource:
 
     # --- history ----------------------------------------------------------------------------------------
 
+    def _all_told(self, standing: _Standing) -> bool:
+        """Has every point been told since the session stands, or is the rest waited for no longer?"""
+        rows = [row for row in standing.nodes if row not in standing.refused]
+        return standing.published >= TOLD_MESSAGES or not self._columns.said.lost[rows].any()
+
     def _plan_backfill(self, standing: _Standing, now_ns: int) -> None:
         """Once everything was told after an outage."""
         interval_s = (self._options.sampling_ms + 2 * self._options.publishing_ms) / 1000
@@ -1399,15 +1411,25 @@ class OpcUaSource:
     def _fill(self, standing: _Standing) -> None:
         """One step of reading the history; live values go before it and never wait for it."""
         plan = standing.backfill
-        if plan is None or (standing.asked is not None and not standing.asked[0].done()):
+        if plan is None:
             return
         if standing.asked is not None:
             future, page = standing.asked
+            if future.done():
+                self._remember(plan, page, future)
+            elif time.monotonic() < plan.next_at + self._options.timeout_s:
+                return
+            else:  # nobody waits for it any more; the next page may do better
+                _forget(future)
+                plan.given_up |= set(page.points)
             standing.asked = None
-            self._remember(plan, page, future)
         if plan.over:
+            self._counters["history_given_up"] += len(plan.given_up)
             if plan.pages:
                 log.warning("%s: the server's history has more than is read", self._device.name)
+            if plan.given_up:
+                n = len(plan.given_up)
+                log.warning("%s: the server's history of %d points was not to be had", self._device.name, n)
             standing.backfill = None
         elif time.monotonic() >= plan.next_at:
             page = plan.pages.pop(0)
@@ -1420,16 +1442,23 @@ class OpcUaSource:
     def _remember(self, plan: Backfill, page: Page, future: asyncio.Future[Buffer]) -> None:
         """Post what the server's history has for these rows."""
         with _translated(self._options.endpoint):
-            try:
-                answers = history_answer(_content(future.result()))
-            except FaultError as fault:
-                log.info("%s: no history: %s", self._device.name, _name(fault.status))
-                self._no_history |= offers_none(fault.status)
+            content = _content(future.result())
+        try:
+            answers = history_answer(content)
+        except FaultError as fault:
+            log.info("%s: no history: %s", self._device.name, _name(fault.status))
+            if offers_none(fault.status):
+                self._no_history[:] = True
                 plan.pages = []
-                return
-        if len(answers) != len(page.points):
-            what = f"{len(answers)} histories for {len(page.points)} nodes"
-            raise SourceError(Cause.GARBLED, f"{self._options.endpoint}: {what}")
+            else:
+                plan.given_up |= set(page.points)
+            return
+        except TornError as error:
+            log.debug("%s: a history that makes no sense: %s", self._device.name, error)
+            answers = []
+        if len(answers) != len(page.points):  # live values know nothing of it
+            plan.given_up |= set(page.points)
+            return
         found = plan.take(page, answers, self._no_history)
         if found is not None:
             for scan in self._columns.past(found, plan.from_ns, _now()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,6 +24,8 @@ PAUSE_S: Final = 0.1
 """Between two requests."""
 SLACK_S: Final = 1.0
 """So much earlier than the last word of the server, beyond its intervals, what was not told yet may begin."""
+_NO_DATA: Final = 0x809B_0000
+"""BadNoData: nothing changed meanwhile."""
 _NONE: Final = frozenset(
     {
         0x8072_0000,  # BadHistoryOperationUnsupported
@@ -55,6 +57,16 @@ def offers_none(status: int) -> bool:
     return status in _NONE
 
 
+def _failed(page: Page, answers: list[Remembered]) -> set[int]:
+    """Rows that have a history which cannot be read now."""
+    bad = (
+        row
+        for row, answer in zip(page.points, answers, strict=True)
+        if answer.status >> 31 and answer.status != _NO_DATA and not offers_none(answer.status)
+    )
+    return set(bad)
+
+
 @dataclass(slots=True)
 class Backfill:
     """What is still to be read.
@@ -64,6 +76,7 @@ class Backfill:
         pages: requests to come.
         left: so many values may still come.
         next_at: monotonic seconds before which the next request is not sent.
+        given_up: rows whose rest could not be had.
     """
 
     from_ns: int
@@ -71,6 +84,7 @@ class Backfill:
     pages: list[Page]
     left: int = MAX_VALUES
     next_at: float = 0.0
+    given_up: set[int] = field(default_factory=set)
 
     @classmethod
     def plan(
@@ -108,6 +122,7 @@ class Backfill:
             answers: as many.
             without: bool[n], changed in place: rows that turn out to have no history.
         """
+        self.given_up |= _failed(page, answers)
         more: dict[int, bytes] = {}
         cut: dict[int, bytes] = {}
         last_ns = self.to_ns
@@ -120,10 +135,12 @@ class Backfill:
                 if answer.more and answer.more != page.points[row]:
                     more[row] = answer.more
                 elif not answer.more and len(answer.values.handles) >= VALUES:
-                    cut[row] = b""
-                    last_ns = min(last_ns, int(answer.values.source_ns[-1]))
+                    row_ns = min(self.to_ns, int(answer.values.source_ns.max()))
+                    if row_ns > page.from_ns:  # else it would go round in circles
+                        cut[row] = b""
+                        last_ns = min(last_ns, row_ns)
         # a server may stop at our number without saying that there is more
-        if cut and last_ns > page.from_ns:
+        if cut:
             self.pages.insert(0, Page(cut, last_ns))
         if more:
             self.pages.insert(0, Page(more, page.from_ns))

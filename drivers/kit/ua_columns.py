@@ -87,7 +87,11 @@ class Columns:
     def past(self, found: DataValues, from_ns: int, taken: Taken) -> Iterator[Scan]:
         """What a history has between what was said before the outage and after it, each value once."""
         places = np.flatnonzero(self.said.missing(found.handles.astype(np.intp), found.source_ns, from_ns))
-        missing = news.chosen(found, places)
+        rows_of, stamps = found.handles[places], found.source_ns[places]
+        order = np.lexsort((stamps, rows_of))  # a server may tell them in any order, and twice
+        new = np.ones(len(order), dtype=np.bool_)
+        new[1:] = (np.diff(rows_of[order]) != 0) | (np.diff(stamps[order]) != 0)
+        missing = news.chosen(found, places[order[new]])
         for turn in news.in_turn(missing.handles):
             one = news.chosen(missing, turn)
             rows = one.handles.astype(np.intp)

@@ -667,6 +667,40 @@ def test_a_server_without_history_is_asked_once_and_the_rest_goes_on(
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("how", ["late", "refused", "empty"])
+def test_a_history_that_is_not_to_be_had_ends_no_session(
+    how: str, pki: dict[str, Credentials], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read(_: object) -> Any:
+        if how == "refused":
+            raise ua.uaerrors.BadTooManyOperations
+        await asyncio.sleep(2 if how == "late" else 0)
+        return []
+
+    def prepare(server: Server) -> None:
+        server.iserver.history_manager.read_history = read  # type: ignore[method-assign,assignment]
+
+    async def story() -> None:
+        async with (
+            plant(pki["server"], variables={"gas": 0.0}, prepare=prepare) as far,
+            wire_to(far.port) as wire,
+        ):
+            catch = Catch()
+            one = source(pki, wire.port, catch.post, (at("gas"),), timeout_s=1.0)
+            async with running(one):
+                await catch.until(any_good)
+                await outage(far, wire, catch, 3)
+                await catch.until(any_good)
+                await eventually(lambda: one.state().counters["history_given_up"] == 1)
+                assert one.state().connected
+                assert one.state().counters["reconnects"] == 2
+                assert caplog.text.count("not to be had") == 1
+                await far.put("gas", 5.0)
+                await catch.until(lambda scan: scan.values.tolist() == [5])
+
+    asyncio.run(story())
+
+
 def test_history_may_be_left_alone(pki: dict[str, Credentials], services: Counter[int]) -> None:
     async def story() -> None:
         async with plant(pki["server"], variables={"gas": 0.0}) as far, wire_to(far.port) as wire:

@@ -205,6 +205,24 @@ def test_as_many_values_as_were_asked_for_may_not_be_all(n: int, cut: bool) -> N
     assert asked(found) == ([({0: b""}, LOST + (n - 1) * 1000)] if cut else [])
 
 
+def test_a_row_without_times_does_not_end_its_neighbours() -> None:
+    found = planned(2)
+    take(found, Remembered(0, b"", values(*[0] * VALUES)), Remembered(0, b"", many(LOST)))
+    assert asked(found) == [({1: b""}, LOST + (VALUES - 1) * 1000)]
+
+
+def test_what_could_not_be_had_is_counted() -> None:
+    found = planned(4)
+    take(
+        found,
+        Remembered(StatusCodes.BadTimeout, b"", None),
+        Remembered(StatusCodes.BadNoData, b"", None),
+        Remembered(StatusCodes.BadHistoryOperationUnsupported, b"", None),
+        Remembered(0, b"", None),
+    )
+    assert found.given_up == {0}
+
+
 def test_of_rows_that_were_cut_the_earliest_end_is_where_it_goes_on() -> None:
     found = planned(2)
     take(found, Remembered(0, b"", many(LOST + 5 * S)), Remembered(0, b"", many(LOST)))

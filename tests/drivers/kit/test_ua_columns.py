@@ -388,6 +388,12 @@ def test_a_history_adds_what_lies_strictly_between() -> None:
     assert [rows(scan) for scan in scans] == [[(1, 2.0)], [(1, 3.0)], [(1, 4.0)]]
 
 
+def test_a_history_out_of_order_and_with_doubles_comes_in_order_and_once() -> None:
+    told = [13, 12, 14, 12, 13]
+    scans = past(lost(), 0, *(data(1.0, at * S) for at in told))
+    assert stamps(scans) == [12 * S, 13 * S, 14 * S]
+
+
 def test_a_history_begins_where_it_was_asked_from_and_has_a_time() -> None:
     to = lost()
     assert stamps(past(to, 0, *(data(1.0, at * S) for at in (13, 14, 15)), from_ns=14 * S)) == [15 * S]
