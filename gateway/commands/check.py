@@ -72,8 +72,16 @@ def summary(config: Config, now: dt.datetime) -> dict[str, Any]:
         ],
         "unseen": [str(path) for path in unseen(config)],
         "nothing_trusted": nothing_trusted(config),
+        "insecure": [d.device.name for d in config.devices if getattr(d.options, "insecure", False)],
+        "unused_trust": [d.device.name for d in config.devices if _unused_trust(d.options)],
         "lacking": _lacking(config),
     }
+
+
+def _unused_trust(options: object) -> bool:
+    """Whether certificates are named that an insecure line never looks at."""
+    named = (getattr(options, key, None) for key in ("trusted", "certificate"))
+    return bool(getattr(options, "insecure", False)) and any(named)
 
 
 def _lacking(config: Config) -> dict[str, str]:
@@ -138,10 +146,25 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
         lines.append(
             f"注意：证书 {path} 将于 {day} 到期" if zh else f"Note: the certificate {path} ends on {day}"
         )
-    lines += _missing(found, zh=zh)
+    lines += _missing(found, zh=zh) + _insecure(found, zh=zh)
     unjudged = ("凭据只有服务能看到，未检查", "credentials only the service can see, not checked")
     lines += _left_out(found["unseen"], f"注意：{unjudged[0]}", f"Note: {unjudged[1]}", zh=zh)
     return lines
+
+
+def _insecure(found: dict[str, Any], *, zh: bool) -> list[str]:
+    open_zh, open_en = (
+        "注意：明文连接（insecure = true），不加密也不认证",
+        "Note: insecure, nothing is encrypted",
+    )
+    vain_zh, vain_en = (
+        "注意：insecure = true 时证书不起作用",
+        "Note: insecure, so its certificates have no effect",
+    )
+    return [
+        *_left_out(found["insecure"], open_zh, open_en, zh=zh),
+        *_left_out(found["unused_trust"], vain_zh, vain_en, zh=zh),
+    ]
 
 
 def _missing(found: dict[str, Any], *, zh: bool) -> list[str]:

@@ -254,3 +254,31 @@ def test_a_server_nobody_trusts_yet_and_a_missing_package_are_notes_and_no_mista
     assert "还没有信任服务器，先核对并执行 plantgate opcua trust（1）：gds" in ended.stdout
     assert "摄像机 gate 需要 ffmpeg" in ended.stdout
     assert "apt-get install --no-install-recommends ffmpeg" in ended.stdout
+
+
+def test_a_line_without_security_is_noted_and_so_are_certificates_it_never_looks_at(
+    tmp_path: Path,
+) -> None:
+    site = """
+[site]
+id = "s"
+[gateway]
+id = "g"
+[[device]]
+name = "gds"
+driver = "opcua"
+url = "opc.tcp://127.0.0.1:1"
+trusted = "."
+insecure = true
+"""
+    (tmp_path / "gateway.toml").write_text(site)
+    (tmp_path / "points.csv").write_text("tag,device,address\nA,gds,i=2258\n")
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("plantgate"), "check", "--config", tmp_path / "gateway.toml"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert "明文连接（insecure = true），不加密也不认证（1）：gds" in ended.stdout
+    assert "insecure = true 时证书不起作用（1）：gds" in ended.stdout
