@@ -16,6 +16,7 @@ import os
 import random
 import time
 import tty
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class RtuBus:
         late_s: unit identifier -> how much later than usual it answers, drawn per answer.
         garbled: unit identifier -> share of its answers in which a byte is another.
         asked: every request in order.
+        functions: how often the asker asked for each function code, heard by a unit or not.
         taken_bytes: from the asker; where another master asks, anything but 0 is an intrusion.
         collisions: how often somebody sent while another did.
         unreadable: runs of bytes from the asker that were no request.
@@ -87,6 +89,7 @@ class RtuBus:
         self.garbled: dict[int, float] = {}
         self.byte_s = BITS_PER_BYTE / baud
         self.asked: list[Asked] = []
+        self.functions: Counter[int] = Counter()
         self.taken_bytes = 0
         self.collisions = 0
         self.unreadable = 0
@@ -103,6 +106,11 @@ class RtuBus:
         self._begun_collided = False
         self._sender: Asked | None = None
         self._later: set[asyncio.TimerHandle] = set()
+
+    @property
+    def writes_seen(self) -> int:
+        """Requests of the asker that do more than read, or that nobody could read."""
+        return self.unreadable + sum(n for code, n in self.functions.items() if code not in READ_FUNCTIONS)
 
     # -- who is attached ------------------------------------------------------------------------------
 
@@ -149,6 +157,7 @@ class RtuBus:
                 self._spoil()
                 return
             self._begun = self._begun[length:]
+            self.functions[frame[1]] += 1
             self._hear(Asked(frame[0], _mono_ns(end_s), collided=self._begun_collided), frame, end_s)
             self._begun_collided = False
 

@@ -150,7 +150,14 @@ async def measure(effort: Effort) -> Figures:
     lines = {way.name: await _play(way, effort.scans) for way in effort.ways}
     problems = [f"{name}: {problem}" for name, line in lines.items() for problem in line.pop("problems")]
     wrong = {what: sum(line[what] for line in lines.values()) for what in WRONG}
-    return {"verdict": "fail" if problems else "pass", **wrong, "lines": lines, "problems": problems}
+    writes = sum(line["modbus_writes_seen"] for line in lines.values())
+    return {
+        "verdict": "fail" if problems else "pass",
+        **wrong,
+        "modbus_writes_seen": writes,
+        "lines": lines,
+        "problems": problems,
+    }
 
 
 async def _play(way: Way, scans: int) -> Figures:
@@ -234,7 +241,7 @@ def judge(told: dict[int, UnitScans], asked: Sequence[Asked], *, listening: bool
         listening: the gateway asked none of them.
     """
     verdict = Verdict()
-    next_ns = [one.mono_ns for one in asked[1:]] + [2**63 - 1]
+    next_ns = [*(one.mono_ns for one in asked[1:]), 2**63 - 1][: len(asked)]
     for unit, scans in told.items():
         mine = [(one, after_ns) for one, after_ns in zip(asked, next_ns, strict=True) if one.unit_id == unit]
         answers = {
@@ -267,7 +274,6 @@ def judge(told: dict[int, UnitScans], asked: Sequence[Asked], *, listening: bool
 def _figures(verdict: Verdict, bus: RtuBus, told: dict[int, UnitScans], *, listening: bool) -> dict[str, Any]:
     late = [one for one in bus.asked if one.counter >= 0 and one.done_ns - one.mono_ns > TIMEOUT_S * 1e9]
     good = {n: int(is_good(told[n].quality).all(axis=1).sum()) for n in UNITS}
-    intruded = bus.taken_bytes if listening else bus.plc.writes_seen + bus.unreadable
     problems = [
         f"{verdict.count[what]} {what}: {verdict.examples[what]}" for what in WRONG if verdict.count[what]
     ]
@@ -276,9 +282,10 @@ def _figures(verdict: Verdict, bus: RtuBus, told: dict[int, UnitScans], *, liste
         problems.append(f"the silent unit has {good[SILENT]} good scans")
     if len(late) < LEAST_LATE:
         problems.append(f"only {len(late)} answers came late: this shows nothing")
-    if intruded:
-        problems.append(f"the gateway put {intruded} bytes on a line it only listens to" if listening
-                        else f"{intruded} requests that do more than read, or are none")  # fmt: skip
+    if bus.writes_seen:
+        problems.append(f"{bus.writes_seen} requests that do more than read, or are none")
+    if listening and bus.taken_bytes:
+        problems.append(f"the gateway put {bus.taken_bytes} bytes on a line it only listens to")
     rounds = max(len(scans.taken_ns) for scans in told.values())
     return {
         **{what: verdict.count[what] for what in WRONG},
@@ -286,6 +293,7 @@ def _figures(verdict: Verdict, bus: RtuBus, told: dict[int, UnitScans], *, liste
         "asked": len(bus.asked),
         "late_answers": len(late),
         "collisions": bus.collisions,
+        "modbus_writes_seen": bus.writes_seen,
         "scans": rounds,
         "read_share_living": round(min(good[n] for n in LIVING) / max(1, rounds), 3),
         "read_share_late_unit": round(good[LATE] / max(1, rounds), 3),

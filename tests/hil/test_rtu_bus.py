@@ -74,7 +74,8 @@ def test_no_byte_comes_before_its_time(baud):
             assert asked.counter == 1
             assert asked.mono_ns < asked.done_ns
             assert bus.busy_s == pytest.approx((8 + ANSWER_BYTES) * BITS_PER_BYTE / baud)
-            assert bus.collisions == bus.unreadable == bus.plc.writes_seen == 0
+            assert bus.collisions == bus.unreadable == bus.writes_seen == 0
+            assert bus.functions == {3: 1}
 
     asyncio.run(story())
 
@@ -87,10 +88,25 @@ def test_an_absent_unit_a_silent_one_and_a_spoiled_request_get_no_answer():
             assert await asker.ask(question(9), 0.05) == b""
             assert await asker.ask(question(3), 0.05) == b""
             assert await asker.ask(question(1)[:-1] + b"\0", 0.05) == b""
-            assert bus.unreadable == 1
+            assert bus.unreadable == bus.writes_seen == 1
             assert [one.counter for one in bus.asked] == [-1, -1]
             bus.plc.dead_units.clear()
             assert is_answer_of(3, await asker.ask(question(3), 0.1))
+
+    asyncio.run(story())
+
+
+def test_a_write_is_seen_whoever_it_names_and_another_master_s_is_not_the_asker_s():
+    async def story():
+        async with line(115_200) as bus:
+            asker = Asker(bus)
+            bus.plc.dead_units.add(3)
+            for unit in (1, 3, 9):
+                await asker.ask(frame(unit, 6, 0, 2, 0, 7), 0.05)
+            await asker.ask(frame(1, 16, 0, 2, 0, 1, 2, 0, 7), 0.05)
+            bus.say(frame(1, 6, 0, 2, 0, 7))
+            assert bus.functions == {6: 3, 16: 1}
+            assert bus.writes_seen == 4
 
     asyncio.run(story())
 

@@ -5,9 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from pymodbus.framer import FramerRTU
 
 from drivers.kit.quality import GOOD, Cause, bad
-from hil.rtu_bus import Asked
+from hil.modbus_plc import Unit
+from hil.rtu_bus import Asked, RtuBus
 from hil.scenarios import rtu_line
 from hil.scenarios.rtu_line import SILENT, VALUES, WRONG, Effort, Way
 from hil.speaking import UnitScans, spoken
@@ -20,6 +22,7 @@ def test_no_foreign_value_is_taken(way):
     assert figures["problems"] == []
     assert figures["verdict"] == "pass"
     assert [figures[what] for what in WRONG] == [0, 0, 0, 0]
+    assert figures["modbus_writes_seen"] == 0
     assert figures["lines"][way.name]["late_answers"] >= 2
 
 
@@ -92,6 +95,10 @@ def test_an_answer_that_stands_for_two_scans_is_found():
     assert found(record(5, (1.5, 1, own(1)), (1.8, 1, own(1))), LINE, listening=True) == {}
 
 
+def test_a_line_on_which_nobody_asks_is_judged_too():
+    assert found(record(5, (1.5, 1, own(1))), []) == {"invented": 1}
+
+
 def test_who_listens_must_not_take_an_answer_that_another_question_overtook():
     line = [asked(5, 1, 1, took_s=0.5), asked(6, 1.3, 1), asked(5, 2, 2)]
     assert found(record(5, (2.5, 1, own(1))), line, listening=True) == {"stale": 1}
@@ -102,3 +109,19 @@ def test_the_silent_unit_is_known_to_be_silent():
     assert SILENT in rtu_line.UNITS
     assert SILENT not in rtu_line.LIVING
     assert Way("rtu", 9_600, 3.0).name == "rtu-9600"
+
+
+def test_a_gateway_that_writes_on_the_line_fails():
+    request = bytes((SILENT, 6, 0, 2, 0, 7))
+
+    async def story(*, listening):
+        bus = RtuBus({n: Unit(f"unit{n}", 4) for n in rtu_line.UNITS}, 115_200)
+        bus.take(request + FramerRTU.compute_CRC(request).to_bytes(2, "big"))
+        bus.close()
+        nobody = {unit: record(unit)[unit] for unit in rtu_line.UNITS}
+        figures = rtu_line._figures(rtu_line.Verdict(), bus, nobody, listening=listening)
+        assert figures["modbus_writes_seen"] == 1
+        return [one for one in figures["problems"] if "more than read" in one or "only listens" in one]
+
+    assert len(asyncio.run(story(listening=False))) == 1
+    assert len(asyncio.run(story(listening=True))) == 2
