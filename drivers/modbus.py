@@ -287,7 +287,8 @@ class _Group:
         self.is_read: bool | None = None
         self.begun_ns = 0
         self.is_interrupted = False
-        self.plan_anew()
+        self._is_split = False
+        self._replan(self._planned)
 
     @property
     def columns(self) -> IndexArray:
@@ -296,19 +297,23 @@ class _Group:
 
     def plan_anew(self) -> None:
         """Ask for the blocks as first planned."""
-        self.questions: list[mbap.Question | rtu.Question] = []
-        self._replan(self._planned)
+        if self._is_split:
+            self._is_split = False
+            self._replan(self._planned)
 
     def split(self, number: int, smaller: Sequence[Block]) -> None:
         """Ask for these in a block's place."""
         blocks = [question.block for question in self.questions]
         blocks[number : number + 1] = smaller
+        self._is_split = True
         self._replan(blocks)
 
     def _replan(self, blocks: Sequence[Block]) -> None:
         is_rtu = self._options.is_rtu
         make = rtu.Question if is_rtu else _tcp_question
-        self.questions = [make(block, encode_request(block, is_rtu=is_rtu)) for block in blocks]
+        self.questions: list[mbap.Question | rtu.Question] = [
+            make(block, encode_request(block, is_rtu=is_rtu)) for block in blocks
+        ]
         self.decoder: Decoder = _compiled(_Layout.of(self._points, self._options.unit_id, blocks))
         self.is_plain = self.decoder.is_plain
         self.is_judged = self._judge is not None
@@ -450,9 +455,13 @@ class ModbusSource:
             self._hosts.append((host.strip("[]"), int(port)))
         units = {q.block.unit_id for group in self.groups for q in group.questions}
         self.has_neighbours = len(units) > 1
+        self._strange_s = (
+            rtu.LATE_TIMEOUTS * options.timeout_s
+        )  # what others asked before is not among the debts
         self._transaction = random.randrange(1 << 16)  # noqa: S311 - no secret: unlike that of the run before
         self._detail = ""
         self._failures = 0
+        self._heals = False
         self._mute_rounds = 0
         self._answers_seen = 0
         self._usual_ns = 0
@@ -547,9 +556,9 @@ class ModbusSource:
                     self._miss()
                 continue
             self._standing.counters["reconnects"] += 1
-            if self._patience.forget_refusals():
-                for group in self.groups:
-                    group.plan_anew()
+            self._patience.forget_refusals()
+            for group in self.groups:
+                group.plan_anew()
             return link
 
     async def _open(self) -> Link:
@@ -570,7 +579,8 @@ class ModbusSource:
             link = await self._open_tcp(make)
         if isinstance(link, RtuLink):
             try:
-                await link.settle(options.timeout_s)
+                await link.settle(options.timeout_s, self._strange_s)
+                self._strange_s = 0.0
             except BaseException as error:
                 await link.close()
                 if isinstance(error, SourceError):
@@ -690,6 +700,10 @@ class ModbusSource:
             if is_over:
                 self._finish(number, link)
                 self._say_how(link)
+        if self._heals:
+            self._heals = False
+            for group in self.groups:
+                group.plan_anew()
         self._answers_now(link)
         if not link.lost:
             self._failures = 0
@@ -741,7 +755,7 @@ class ModbusSource:
         if isinstance(outcome, int):
             return self._blame(block, RefusedError(outcome, block))
         if not patience.at_ease:
-            patience.answered(block)
+            self._heals = patience.answered(block) or self._heals
         return outcome
 
     def _blame(self, block: Block, error: SourceError) -> SourceError | tuple[Block, ...]:
@@ -773,8 +787,10 @@ class ModbusSource:
 
     def _answers_now(self, link: Link) -> None:
         """Nothing answers for rounds: the connection is half open, or this PLC of two is not the living one."""
-        is_mute = link.talk.answers == self._answers_seen and self._patience.any_silent
-        self._answers_seen = link.talk.answers
+        is_pair = len(self._hosts) > 1  # of which the one in standby may refuse everything
+        answers = self._standing.counters["answers"] if is_pair else link.talk.answers
+        is_mute = answers == self._answers_seen and (is_pair or self._patience.any_silent)
+        self._answers_seen = answers
         self._mute_rounds = self._mute_rounds + 1 if is_mute else 0
         if self._mute_rounds >= ROUNDS_TO_REOPEN and not link.lost:
             self._mute_rounds = 0
@@ -832,7 +848,7 @@ class ModbusSource:
         if isinstance(outcome, int) and outcome in UNIT_ABSENT:
             self._blame(question.block, RefusedError(outcome, question.block))
         elif unit_id not in self._debts:  # a unit in debt is believed only after its silence: _forgive
-            self._patience.answered(question.block)
+            self._heals = self._patience.answered(question.block) or self._heals
             self._welcome(unit_id)
 
     def _forgive(self) -> None:

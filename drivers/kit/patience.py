@@ -142,11 +142,12 @@ class Patience:
         own = [block for block in own if block not in self._put_off] or own
         return next((block for block in own if block != self._fell_at.get(unit_id)), own[0])
 
-    def answered(self, block: Block) -> None:
-        """A block was read: its unit may be asked like any other."""
-        self._put_off.pop(block, None)
+    def answered(self, block: Block) -> bool:
+        """A block was read: its unit may be asked like any other. Was it the last that had been put off?"""
+        was_put_off = self._put_off.pop(block, None) is not None
         self.vouch(block)
         self.back(block.unit_id)
+        return was_put_off and not self._put_off
 
     def vouch(self, block: Block) -> None:
         """A unit answered this, whatever may be believed of it."""
@@ -169,10 +170,8 @@ class Patience:
             if block.unit_id == unit_id and cause is Cause.COMM and block != self._fell_at.get(unit_id):
                 del self._put_off[block]
 
-    def forget_refusals(self) -> bool:
-        """After a new connection: was anything refused? The device may have been programmed anew."""
-        known = bool(self._put_off)
+    def forget_refusals(self) -> None:
+        """After a new connection: the device may have been programmed anew."""
         self._put_off.clear()
         self._fell_at.clear()
         self._lives.clear()
-        return known

@@ -245,6 +245,7 @@ class RtuLink(Link):
         self._byte_s = byte_s
         self._pending: asyncio.TimerHandle | None = None
         self._patient_ns = 0
+        self._stranger_until_s = 0.0
         self.talk = rtu.Conversation(debts)
         self.talk.heard_ns = self._now_ns()
 
@@ -257,6 +258,9 @@ class RtuLink(Link):
 
     def data_received(self, data: bytes) -> None:
         """See ``Wired``."""
+        if self._loop.time() < self._stranger_until_s:
+            self.talk.heard_ns = self._now_ns()
+            return
         answer = self._answer
         try:
             outcome = self.talk.feed(data, self._now_ns())
@@ -269,19 +273,24 @@ class RtuLink(Link):
         if outcome is not None and answer is not None and not answer.done():
             answer.set_result(outcome)
 
-    async def settle(self, silent_s: float) -> None:
+    async def settle(self, silent_s: float, at_least_s: float = 0.0) -> None:
         """Wait until the line was silent for so long: what others asked before is answered by then.
 
+        Args:
+            silent_s: how long the line must be silent.
+            at_least_s: how long to wait in any case; what comes meanwhile is an answer to somebody else.
+
         Raises:
-            SourceError: it never is.
+            SourceError: it never is silent.
         """
         begun_s = self._loop.time()
+        self._stranger_until_s = begun_s + at_least_s
         while not self.lost:
             now_s = self._loop.time()
-            left_s = self.talk.heard_ns / 1e9 + silent_s - now_s
+            left_s = max(self.talk.heard_ns / 1e9 + silent_s, begun_s + at_least_s) - now_s
             if left_s <= 0:
                 return
-            if now_s - begun_s > silent_s + RESTLESS_S:
+            if now_s - begun_s > at_least_s + silent_s + RESTLESS_S:
                 raise SourceError(Cause.GARBLED, "the line is never silent: does another master ask on it?")
             await asyncio.sleep(left_s)
         raise SourceError(Cause.GARBLED, self.lost)

@@ -259,6 +259,23 @@ def test_what_others_asked_before_the_line_was_opened_is_waited_for() -> None:
     asyncio.run(story())
 
 
+def test_what_a_run_before_asked_is_not_taken_for_the_answer_to_this_one() -> None:
+    """The unit needs 2.2 timeouts; a new process knows nothing of its debts."""
+
+    async def story() -> None:
+        def late(bus: Bus, asked: Asked) -> None:
+            bus.later((2.2 if asked.start == 100 else 0.45) * 0.2, asked.answer())
+
+        with line(late) as bus:
+            before = await source(bus.path, registers(2, 100), Catch(), timeout_s=0.2).read()
+            assert not is_good(before.quality).any()
+            now = await source(bus.path, registers(2, 200), Catch(), timeout_s=0.2).read()
+            assert is_good(now.quality).all()
+            assert now.values.tolist() == [200], "the answer to the run before was taken"
+
+    asyncio.run(story())
+
+
 def test_a_second_master_on_the_line_is_said() -> None:
     async def story() -> None:
         def beside(bus: Bus, asked: Asked) -> None:

@@ -11,6 +11,7 @@ from hostile_modbus import Asked, identity, peer, right
 from source_contract import Catch, any_good, running
 
 from drivers import modbus
+from drivers.kit import patience
 from drivers.kit.quality import GOOD, Cause, bad, is_good
 from drivers.kit.scan import Device, Point, Scan
 
@@ -235,6 +236,105 @@ def test_the_standby_is_read_when_the_first_cannot_be_reached_or_does_not_answer
             one = source(1, (Point("a", "FC03/7"),), catch, standby=f"127.0.0.1:{only.port}")
             async with running(one):
                 assert (await catch.until(any_good)).values.tolist() == [7]
+
+    asyncio.run(story())
+
+
+def test_a_plc_of_a_pair_that_refuses_everything_is_left_for_the_other() -> None:
+    async def busy(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(asked.refuse(6))
+
+    async def story() -> None:
+        async with peer(busy) as first, peer(right) as second:
+            catch = Catch()
+            one = source(first.port, (Point("a", "FC03/7"),), catch, standby=f"127.0.0.1:{second.port}")
+            async with running(one):
+                assert (await catch.until(any_good)).values.tolist() == [7]
+
+    asyncio.run(story())
+
+
+def test_a_slow_group_is_read_beside_one_that_takes_longer_than_its_period_and_is_as_old_as_its_first_part() -> (
+    None
+):
+    asked_ns: list[int] = []
+
+    async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.start == 2000:
+            asked_ns.append(time.monotonic_ns())
+        await asyncio.sleep(0.06)
+        writer.write(asked.answer(identity))
+
+    points = (
+        Point("a0", "FC03/0", alarmed=True),
+        Point("a1", "FC03/300", alarmed=True),
+        Point("s0", "FC03/2000", period_s=0.4),
+        Point("s1", "FC03/2300", period_s=0.4),
+    )
+
+    async def story() -> None:
+        async with peer(slow) as device:
+            catch = Catch()
+            async with running(source(device.port, points, catch)):
+                for number in range(3):
+                    scan = await catch.until(lambda scan: scan.points.tolist() == [2, 3])
+                    late_s = (scan.taken_mono_ns - asked_ns[number]) / 1e9
+                    assert late_s < 0.06, "told as taken later than its first part was asked for"
+
+    asyncio.run(story())
+
+
+def test_a_plan_that_was_split_is_whole_again_when_nothing_is_refused_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "REFUSED_RETRY_NS", 300_000_000)
+    refused = {3}
+
+    async def behave(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        has_bad = refused & set(range(asked.start, asked.start + asked.count))
+        writer.write(asked.refuse(2) if has_bad else asked.answer(identity))
+
+    async def story() -> None:
+        async with peer(behave) as device:
+            catch = Catch()
+            points = tuple(Point(f"p{k}", f"FC03/{k}") for k in range(4))
+            async with running(source(device.port, points, catch)):
+                await catch.until(lambda scan: scan.quality.tolist() == [GOOD] * 3 + [bad(Cause.REFUSED)])
+                refused.clear()
+                await catch.until(lambda scan: bool(is_good(scan.quality).all()))
+                for _ in range(3):
+                    await catch.until(any_good)
+                assert device.asked[-1].count == 4
+
+    asyncio.run(story())
+
+
+def test_a_plan_that_was_split_is_whole_again_after_a_new_connection() -> None:
+    whole, cut = True, False
+
+    async def behave(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        nonlocal cut
+        if cut:
+            cut = False
+            writer.transport.abort()
+            return
+        writer.write(asked.answer(identity) if whole or asked.count == 1 else asked.refuse(3))
+
+    async def story() -> None:
+        nonlocal whole, cut
+        async with peer(behave) as device:
+            catch = Catch()
+            whole = False
+            points = tuple(Point(f"p{k}", f"FC03/{k}") for k in range(2))
+            async with running(source(device.port, points, catch)):
+                await catch.until(any_good)
+                await catch.until(any_good)
+                assert device.asked[-1].count == 1
+                whole = cut = True
+                await catch.until(lambda scan: not is_good(scan.quality).any())
+                await catch.until(any_good)
+                assert device.asked[-1].count == 2
+                assert device.connections == 2
 
     asyncio.run(story())
 

@@ -138,9 +138,11 @@ def test_a_refused_block_is_split_and_the_refused_place_waits_its_minute() -> No
     assert patience.excuse(smaller[0], 101) is Cause.REFUSED
     assert patience.excuse(smaller[1], 101) is None
     assert patience.excuse(smaller[0], 100 + REFUSED_RETRY_NS) is None
-    assert patience.forget_refusals()
+    assert not patience.answered(smaller[1])
+    assert patience.answered(smaller[0]), "the last that was put off"
+    patience.refusal(smaller[0], 2, now_ns=200)
+    patience.forget_refusals()
     assert patience.at_ease
-    assert not patience.forget_refusals()
 
 
 def test_an_exception_that_is_not_about_a_place_splits_nothing() -> None:
