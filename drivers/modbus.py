@@ -895,7 +895,12 @@ class _Press:
         for decoder, items in taken.items():
             many = None
             if len(items) > 1 and items[0][1].is_plain:
-                many = decoder.decode_many([raw for _, _, raw in items])
+                try:
+                    many = decoder.decode_many([raw for _, _, raw in items])
+                except Exception as error:  # noqa: BLE001 - a defect is the tasks' to raise
+                    for rounds, _, _ in items:
+                        rounds.fail(error)
+                    continue
             if many is not None and not any(item[1].is_judged for item in items):
                 _post_all(items, *many, decoder.points, taken_ns, mono_ns)
                 continue
@@ -1090,10 +1095,6 @@ class ListeningSource:
         agenda = Agenda(self._periods, self._device.slot, time.monotonic_ns())
         try:
             while True:
-                if ear is not None and ear.lost:
-                    self._standing.turn(connected=False, detail=f"{self._endpoint}: {ear.lost}")
-                    await ear.close()
-                    ear = None
                 if ear is None:
                     try:
                         ear = self._open()
@@ -1106,6 +1107,12 @@ class ListeningSource:
                         for group in self._groups:
                             group.opened(time.monotonic_ns())
                 self._tell(agenda, is_open=ear is not None)
+                if ear is not None and await ear.lost_by(agenda.at_s):
+                    self._standing.turn(connected=False, detail=f"{self._endpoint}: {ear.lost}")
+                    await ear.close()
+                    ear = None
+                    agenda.open_all()
+                    self._tell(agenda, is_open=False)
                 await sleep_until(agenda.at_s)
                 agenda.strike(time.monotonic_ns())
         finally:
@@ -1153,6 +1160,8 @@ class _Overheard:
         self._decoder = compile_plan(device.points, options.unit_id, self.notebook.blocks)
         self._judge = Judge.of(device.points, rows)
         self._told_ns = 0
+        self._told = np.zeros(len(rows), dtype=np.bool_)
+        self._quality: QualityArray = np.zeros(len(rows), dtype=np.uint8)
 
     @property
     def is_complete(self) -> bool:
@@ -1163,6 +1172,7 @@ class _Overheard:
         """The line was opened: what is not overheard from now on for too long is bad."""
         self.notebook.begin(now_ns)
         self._told_ns = now_ns
+        self._told[:] = False
 
     def is_heard(self, now_ns: int) -> bool:
         """Something was, not too long ago."""
@@ -1188,10 +1198,16 @@ class _Overheard:
         failed += [(int(block), Cause.REFUSED) for block in np.flatnonzero(book.refused & ~overdue)]
         raw = bytes(book.raw)
         values, quality = decoder.decode(raw, failed)
-        if self._judge is not None:
+        is_told = overdue | (book.heard_ns > self._told_ns)
+        if self._judge is not None and book.newest_ns > self._told_ns:  # bytes nobody sent do not stand still
             values, quality = self._judge.judge(values, quality, decoder.watched(raw), mono_ns)
+            is_told |= self._told & (quality != self._quality)  # a status word speaks of others, too
+        elif self._judge is not None and overdue.all():
+            self._judge.interrupted()
+        self._told |= is_told
+        self._quality[is_told] = quality[is_told]
         exact = decoder.exact(raw, quality)
-        told = np.flatnonzero(overdue | (book.heard_ns > self._told_ns))
+        told = np.flatnonzero(is_told)
         self._told_ns = now_ns
         if exact is not None:
             place = {int(row): at for at, row in enumerate(told)}

@@ -359,3 +359,8 @@ class Ear(Wired):
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
         self._hear(data)
+
+    async def lost_by(self, at_s: float) -> bool:
+        """Wait until then, on the loop's clock, or until the line is lost: is it?"""
+        await asyncio.wait({self._closed}, timeout=at_s - self._loop.time())
+        return bool(self.lost)

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import struct
 import termios
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ def open_line(line: Line, protocol: Receiver, *, listen_only: bool = False) -> S
     file = os.open(line.path, direction | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _take_alone(file)
+        if listen_only:
+            _keep_off(file)
         _set(file, line)
     except BaseException:
         os.close(file)
@@ -83,6 +86,15 @@ def _take_alone(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise OSError(errno.EBUSY, "another program has this serial line open") from error
+
+
+def _keep_off(file: int) -> None:
+    """Take back the modem lines that opening has raised: a converter may drive the bus by them."""
+    try:
+        fcntl.ioctl(file, termios.TIOCMBIC, struct.pack("i", termios.TIOCM_DTR | termios.TIOCM_RTS))
+    except OSError as error:
+        if error.errno not in {errno.ENOTTY, errno.EINVAL}:  # a line without them
+            raise
 
 
 def _set(file: int, line: Line) -> None:

@@ -143,6 +143,66 @@ def test_a_value_that_is_not_heard_again_is_not_told_again() -> None:
     asyncio.run(story())
 
 
+def test_a_status_word_is_told_of_its_points_though_they_are_not_heard_anew() -> None:
+    async def story() -> None:
+        with line() as bus:
+            catch = Catch()
+            of = (
+                Point("level", "FC03/0", unit_id=1, status_point="status", status_bits="3=maintenance"),
+                Point("status", "FC03/50", unit_id=1),
+            )
+            async with running(listening(bus.path, catch, of)):
+                await asyncio.sleep(0.05)
+                exchange(bus, Asked(1, 3, 0, 1))
+                exchange(bus, Asked(1, 3, 50, 1), Asked(1, 3, 50, 1).answer(lambda _: 0))
+                assert is_good((await catch.until(any_good)).quality).all()
+                exchange(bus, Asked(1, 3, 50, 1), Asked(1, 3, 50, 1).answer(lambda _: 8))
+                scan = await catch.until(lambda scan: bad(Cause.MAINTENANCE) in scan.quality.tolist())
+                assert scan.points.tolist() == [0, 1]
+
+    asyncio.run(story())
+
+
+def test_what_is_not_heard_does_not_stand_still_and_what_is_heard_unchanged_does() -> None:
+    async def story() -> None:
+        with line() as bus:
+            catch = Catch()
+            of = (Point("level", "FC03/0", unit_id=1, frozen_s=0.5),)
+            async with running(listening(bus.path, catch, of)):
+                await asyncio.sleep(0.05)
+                asked = Asked(1, 3, 0, 1)
+                exchange(bus, asked)
+                await catch.until(any_good)
+                await catch.until(all_lost)
+                await asyncio.sleep(0.6)
+                exchange(bus, asked)
+                back = await catch.until(lambda scan: bad(Cause.COMM) not in scan.quality.tolist())
+                assert is_good(back.quality).all(), "silence was taken for stillness"
+                async with asyncio.timeout(5):
+                    while bad(Cause.FROZEN) not in catch.scans[-1].quality.tolist():
+                        exchange(bus, asked)
+                        await asyncio.sleep(0.05)
+
+    asyncio.run(story())
+
+
+def test_a_line_that_is_pulled_out_is_bad_at_once_whatever_the_period() -> None:
+    async def story() -> None:
+        catch = Catch()
+        with line() as bus:
+            options = modbus.Options(transport="listen", serial=bus.path, timeout_s=0.1)
+            one = modbus.connect(Device("dcs", points()[:2], period_s=60.0), options, catch.post)
+            around = running(one)
+            await around.__aenter__()
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            await catch.until(all_lost)
+        assert not one.state().connected
+        await around.__aexit__(None, None, None)
+
+    asyncio.run(story())
+
+
 def test_refused_and_torn_answers_give_no_number() -> None:
     async def story() -> None:
         with line() as bus:

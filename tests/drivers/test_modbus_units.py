@@ -373,6 +373,52 @@ def test_texts_and_long_numbers_travel_exactly_and_instruments_are_judged() -> N
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("others", [0, 2])
+def test_frozen_values_dead_heartbeats_and_status_words_are_found_over_the_wire(others: int) -> None:
+    """All registers but the counter and the beat stand; then the beat stops. Alone and among devices of one make."""
+    points = (
+        Point("moving", "FC03/0", frozen_s=0.6),
+        Point("standing", "FC03/1", frozen_s=0.6),
+        Point("beat", "FC03/2", type="bit", bit=0),
+        Point("alive", "FC03/3", heartbeat_point="beat", heartbeat_s=0.6),
+        Point("status", "FC03/4"),
+        Point("checked", "FC03/5", status_point="status", status_bits="3=maintenance"),
+    )
+    count, beats, status = 0, True, 0
+
+    async def behave(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += asked.unit == 1
+        words = {0: count, 2: count % 2 if beats else 1, 4: status}
+        writer.write(asked.answer(lambda offset: words.get(offset, 7)))
+
+    async def story() -> None:
+        nonlocal beats, status
+        async with peer(behave) as device:
+            catch = Catch()
+            more = [source(device.port, points, Catch(), unit_id=k + 2) for k in range(others)]
+            tasks = [asyncio.create_task(one.run()) for one in more]
+            async with running(source(device.port, points, catch)):
+                assert is_good((await catch.until(any_good)).quality).all()
+                frozen = bad(Cause.FROZEN)
+                await catch.until(lambda s: s.quality.tolist() == [GOOD, frozen, GOOD, GOOD, GOOD, GOOD])
+                status = 8
+                maintained = bad(Cause.MAINTENANCE)
+                await catch.until(
+                    lambda s: s.quality.tolist() == [GOOD, frozen, GOOD, GOOD, GOOD, maintained]
+                )
+                beats = False
+                await catch.until(
+                    lambda s: s.quality.tolist() == [GOOD, frozen, GOOD, frozen, GOOD, maintained]
+                )
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+
+    asyncio.run(story())
+
+
 def test_devices_of_one_make_are_decoded_together_each_with_its_own() -> None:
     async def story() -> None:
         async with peer(right) as device:
