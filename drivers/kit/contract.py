@@ -38,7 +38,7 @@ class SourceState:
         counters: whole numbers that only grow, e.g. ``answers``, ``misses``, ``reconnects``, ``overruns``.
         warning: what a person should change although it works (an insecure line, a certificate that ends soon), one
             English sentence; "" if nothing. It is an alarm for as long as it stands.
-        load_percent: share of the time the line is busy with our questions (总线负荷), None where nobody measures it.
+        load_percent: share of the time the line is busy with our questions (通信占用), None where nobody measures it.
     """
 
     connected: bool
