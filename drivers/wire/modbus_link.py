@@ -7,7 +7,9 @@ such line.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import math
+import termios
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -23,6 +25,8 @@ TIMEOUTS_PER_S: Final = 100
 """Timeouts are rounded up to these fractions of a second, so that requests of one slot share a timer."""
 QUIET_S: Final = 0.05
 """After anything but an awaited answer an RTU line must be silent for this before the next question."""
+UNREAD_NS: Final = 1_000_000
+"""So much later a question is put when bytes lie unread."""
 RESTLESS_S: Final = 1.0
 """A line that is not silent for so long, beyond what it is waited for anyway, is of no use."""
 
@@ -322,6 +326,9 @@ class RtuLink(Link):
         now_ns = self._now_ns()
         quiet_ns = max(self._gap_ns, round(QUIET_S * 1e9)) if self.talk.restless else self._gap_ns
         wait_ns = self.talk.heard_ns + quiet_ns - now_ns
+        if wait_ns <= 0 and self._is_told():
+            # What lies unread came before the question, so it cannot be its answer: the loop reads it first.
+            wait_ns = UNREAD_NS
         if wait_ns > 0 and now_ns > self._patient_ns:
             self._end(SourceError(Cause.GARBLED, "the line is never silent"))
         elif wait_ns > 0:
@@ -330,6 +337,16 @@ class RtuLink(Link):
             self.send(self.talk.ask(question, now_ns))
             on_line_s = (rtu.REQUEST_BYTES + question.answer_bytes) * self._byte_s
             self._wait(question.unit_id, timeout_s + on_line_s, answer)
+
+    def _is_told(self) -> bool:
+        """Bytes have come that the loop has not handed over yet."""
+        assert self._transport is not None, "the line was opened before anyone could ask"
+        file = self._transport.get_extra_info("socket") or self._transport.get_extra_info("file")
+        try:
+            waiting = fcntl.ioctl(file, termios.FIONREAD, b"\0" * 4)
+        except (OSError, ValueError):  # just closed; the loop will say so
+            return False
+        return waiting != b"\0" * 4
 
     def _say_later(self, question: rtu.Question, timeout_s: float, answer: Answer) -> None:
         try:

@@ -129,7 +129,7 @@ class SerialTransport(asyncio.Transport):
     """An open line; ends by ``abort`` or when the line breaks, then ``connection_lost`` is called once."""
 
     def __init__(self, file: int, protocol: Receiver, *, listen_only: bool) -> None:
-        super().__init__()
+        super().__init__({"file": file})
         self._loop = asyncio.get_running_loop()
         self._file = file
         self._protocol = protocol
