@@ -275,7 +275,7 @@ def stored_certificates(options: Options) -> list[Stored]:
 
 
 def trust(options: Options, fingerprint: str) -> Stored:
-    """Move a rejected certificate, named by (the beginning of) its fingerprint, to the trusted ones.
+    """Move a rejected certificate, named by its whole fingerprint, to the trusted ones.
 
     Raises:
         DistrustError: no or several certificates have it, or it is out of date.
