@@ -32,11 +32,12 @@ from drivers.kit.box import KINDS, Place, parse_address
 from drivers.kit.contract import Post, SourceState
 from drivers.kit.errors import SourceError
 from drivers.kit.judgement import Ranges
-from drivers.kit.options import refuse, within
+from drivers.kit.options import judge, refuse, within
 from drivers.kit.pace import next_due, period_ns
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.scaling import Scaling, scaling
 from drivers.kit.scan import Device, Point, Scan
+from drivers.wire import kernel_clock
 from drivers.wire.lane import Lane
 
 FIRST_LOOK_S: Final = 0.2
@@ -94,14 +95,23 @@ class Options:
     power_ok_text: str = "0"
 
     def __post_init__(self) -> None:
-        within("timeout_s", self.timeout_s, 0.5, 60)
-        for name, text in (("power_fail_text", self.power_fail_text), ("power_ok_text", self.power_ok_text)):
-            if not 0 < len(text.strip()) <= MAX_TEXT_CHARS or text != text.strip():
-                zh, en = f"“{text}”不可用。", f'"{text}" cannot be used.'
-                refuse(name, zh, en, "文件内容,前后不留空格", "what the file says, without spaces around it")
+        judge(
+            partial(within, "timeout_s", self.timeout_s, 0.5, 60),
+            partial(_check_text, "power_fail_text", self.power_fail_text),
+            partial(_check_text, "power_ok_text", self.power_ok_text),
+            self._check_texts,
+        )
+
+    def _check_texts(self) -> None:
         if self.power_fail_text == self.power_ok_text:
             zh, en = "断电与正常的内容相同。", "Failure and well-being read the same."
             refuse("power_ok_text", zh, en, "另一个内容", "something else")
+
+
+def _check_text(key: str, text: str) -> None:
+    if not 0 < len(text.strip()) <= MAX_TEXT_CHARS or text != text.strip():
+        zh, en = f"“{text}”不可用。", f'"{text}" cannot be used.'
+        refuse(key, zh, en, "文件内容，前后不留空格", "what the file says, without spaces around it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,7 @@ class Roots:
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
     dev: Path = Path("/dev")
-    timesync_mark: Path = Path("/run/systemd/timesync/synchronized")
+    timesync_mark: Path = kernel_clock.TIMESYNC_MARK
 
 
 def polled(options: Options) -> bool:
@@ -126,8 +136,15 @@ def check_point(point: Point, options: Options) -> None:
     Raises:
         PointError: it cannot be read as written.
     """
+    judge(
+        partial(_check_place, point, options),
+        partial(scaling, point.scale, point.offset),
+        *(partial(_check_empty, point, field.name) for field in fields(Point) if field.name not in _APPLYING),
+    )
+
+
+def _check_place(point: Point, options: Options) -> None:
     place = parse_address(point.address)
-    scaling(point.scale, point.offset)
     if place.kind == "power.fail" and options.power_fail_file is None:
         zh, en = "没有配置断电输入。", "No power-fail input is configured."
         refuse("address", zh, en, "设备的 power_fail_file", "power_fail_file in the device's table")
@@ -137,12 +154,13 @@ def check_point(point: Point, options: Options) -> None:
             f"“{point.address}”没有数据类型“{point.type}”。",
             f'"{point.address}" has no type {point.type}.',
         )
-        refuse("type", zh, en, "空,触点可写 bool", "nothing, or bool for a contact")
-    usual = Point(point.name, point.address)
-    for field in fields(Point):
-        if field.name not in _APPLYING and getattr(point, field.name) != getattr(usual, field.name):
-            zh, en = "本机的读数没有这一项。", "A reading of the box has no such thing."
-            refuse(field.name, zh, en, "空", "nothing")
+        refuse("type", zh, en, "空，触点可写 bool", "nothing, or bool for a contact")
+
+
+def _check_empty(point: Point, column: str) -> None:
+    if getattr(point, column) != getattr(Point(point.name, point.address), column):
+        zh, en = "本机的读数没有这一项。", "A reading of the box has no such thing."
+        refuse(column, zh, en, "空", "nothing")
 
 
 def connect(device: Device, options: Options, post: Post) -> HostSource:
@@ -316,20 +334,6 @@ def _lanes(points: Sequence[Point], here: _Box) -> list[_Readings]:
     return list(lanes.values())
 
 
-class _Timex(ctypes.Structure):
-    """struct timex, see adjtimex(2)."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 256),
-    )
-
-
 class _AdminCommand(ctypes.Structure):
     """struct nvme_admin_cmd of linux/nvme_ioctl.h."""
 
@@ -356,7 +360,6 @@ class _Box:
         self._roots = roots
         self._options = options
         self._cpu: box.CpuTimes | None = None
-        self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
 
     def reading(self, place: Place) -> tuple[str, Ask]:
         """Which lane a reading belongs to, and how it is asked for."""
@@ -369,8 +372,8 @@ class _Box:
             "disk.used": (f"disk {place.of}", _disk_used),
             "disk.wear": ("wear", self._wear),
             "clock.synchronised": ("kernel", self._clock_is_set),
-            "clock.offset": ("kernel", lambda _: box.clock_ms(self._sync(), "clock.offset")),
-            "clock.error": ("kernel", lambda _: box.clock_ms(self._sync(), "clock.error")),
+            "clock.offset": ("kernel", lambda _: box.clock_ms(kernel_clock.sync(), "clock.offset")),
+            "clock.error": ("kernel", lambda _: box.clock_ms(kernel_clock.sync(), "clock.error")),
             "power.under_voltage": ("sensors", self._under_voltage),
             "power.fail": ("power.fail", self._power_fail),
             "link": ("kernel", self._link),
@@ -436,16 +439,8 @@ class _Box:
         return box.nvme_wear_percent(_smart_log(path), str(path))
 
     def _clock_is_set(self, _of: str) -> float:
-        try:
-            mark_ns = self._roots.timesync_mark.stat().st_mtime_ns
-        except OSError:
-            mark_ns = None
-        return box.clock_is_set(self._sync(), time.time_ns(), mark_ns)
-
-    def _sync(self) -> box.Sync | None:
-        timex = _Timex()
-        verdict = self._adjtimex(ctypes.byref(timex))
-        return None if verdict < 0 else box.Sync(verdict, timex.status, timex.offset, timex.maxerror)
+        mark_ns = kernel_clock.mark_ns(self._roots.timesync_mark)
+        return box.clock_is_set(kernel_clock.sync(), time.time_ns(), mark_ns)
 
     def _link(self, name: str) -> float:
         """Is it up, and does the other end answer? 0 for one that is switched off."""

@@ -341,6 +341,18 @@ def test_a_wrong_option_names_its_key(more: dict[str, object], field: str) -> No
     assert caught.value.remedy["zh"]
 
 
+def test_all_that_is_wrong_with_the_box_is_told_at_once() -> None:
+    with pytest.raises(PointError) as caught:
+        host.Options(timeout_s=0, power_fail_text="", power_ok_text="")
+    told = [error.field for error in (caught.value, *caught.value.others)]
+    assert told == ["timeout_s", "power_fail_text", "power_ok_text"]
+    with pytest.raises(PointError) as caught:
+        host.check_point(Point("a", "cpu.loads", scale=0.0, unit_id=1, bit=1), host.Options())
+    assert {error.field for error in (caught.value, *caught.value.others)} == {
+        *("address", "scale", "unit_id", "bit")
+    }
+
+
 @pytest.mark.parametrize(
     ("address", "more", "field"),
     [

@@ -1,6 +1,7 @@
 import time
 
-from gateway.clock import MARK_FRESH_NS, SystemClock, boot_id
+from drivers.kit.box import MARK_FRESH_NS, Sync
+from gateway.clock import SystemClock, boot_id
 from gateway.instant import ClockState
 
 
@@ -24,10 +25,22 @@ def test_the_boot_has_one_name():
 
 def test_where_the_kernel_may_not_be_asked_timesyncds_mark_tells(tmp_path):
     mark = tmp_path / "synchronized"
-    clock = SystemClock(mark)
-    clock._adjtimex = lambda timex: -1
+    clock = SystemClock(mark, lambda: None)
     now_ns = time.time_ns()
     assert clock._ask(now_ns).state == "unsynchronised"
     mark.touch()
     assert clock._ask(now_ns) == ClockState("synchronised", None)
     assert clock._ask(now_ns + MARK_FRESH_NS + 10**9).state == "holdover"
+
+
+def test_the_kernels_word_counts_and_a_clock_once_set_is_in_holdover(tmp_path):
+    told = [Sync(5, 0x40, 0, 16_000_000), Sync(0, 0, 0, 2_500), Sync(5, 0x40, 0, 16_000_000)]
+    mark = tmp_path / "synchronized"
+    mark.touch()
+    clock = SystemClock(mark, lambda: told.pop(0))
+    states = [clock._ask(time.time_ns()) for _ in range(3)]
+    assert states == [
+        ClockState("unsynchronised", None),
+        ClockState("synchronised", 2.5),
+        ClockState("holdover", 16_000),
+    ]
