@@ -32,7 +32,7 @@ from drivers.kit.certificates import DistrustError, trusted
 from drivers.kit.challenge import strongest
 from drivers.kit.errors import SourceError, WriteRefusedError
 from drivers.kit.jpeg import JpegError, check_whole
-from drivers.kit.options import refuse, within
+from drivers.kit.options import check_host, judge, refuse, within
 from drivers.kit.quality import Cause
 from drivers.kit.scan import Picture
 from drivers.kit.shots import Shots
@@ -52,6 +52,12 @@ PACKAGE: Final = "ffmpeg"
 
 _MISSING: Final = (
     f"a stream needs {PACKAGE}, which is not installed; apt-get install --no-install-recommends {PACKAGE}"
+)
+_SCHEMES: Final = frozenset(("http", "https", "rtsp"))
+_NOT_IN_URL: Final = frozenset(" '\"\\")
+_LIKE_THIS: Final = (
+    " http://192.168.10.41/路径 或 rtsp://192.168.10.41/路径",
+    "http://192.168.10.41/path or rtsp://192.168.10.41/path",
 )
 _PORTS: Final = {"http": 80, "https": 443}
 _PART_BYTES: Final = 65_536
@@ -100,46 +106,45 @@ class Options:
     frozen_s: float = 10.0
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            right = parts.scheme in ("http", "https", "rtsp") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            right = False
-        if not right or any(sign in self.url for sign in " '\"\\\r\n\t"):
-            zh, en = "不是摄像机的地址。", "This is not a camera's address."
-            refuse(
-                "url",
-                zh,
-                en,
-                " http://摄像机/路径 或 rtsp://摄像机/路径",
-                "http://camera/path or rtsp://camera/path",
-            )
-        if "@" in parts.netloc:
-            zh, en = "网址中不能写用户名和密码。", "An address holds no user name and password."
-            refuse("url", zh, en, "到 username 和 password_file 中", "them as username and password_file")
-        if self.onvif and parts.scheme == "rtsp":
-            zh, en = "ONVIF 服务的地址不是 rtsp。", "The address of an ONVIF service is not rtsp."
-            refuse("url", zh, en, " http://摄像机/onvif/device_service", "http://camera/onvif/device_service")
+        judge(
+            partial(_check_url, self.url),
+            self._check_ways,
+            self._check_trusted,
+            self._check_username,
+            self._check_password,
+            partial(within, "timeout_s", self.timeout_s, 0.1, 60),
+            partial(within, "max_bytes", self.max_bytes, 1024, 64 << 20),
+            lambda: self.shots,  # checks the rest
+        )
+
+    def _check_ways(self) -> None:
         if self.profile and not self.onvif:
             zh, en = "只有 onvif = true 时才有 profile。", "There is a profile only with onvif = true."
             refuse("profile", zh, en, " onvif = true，或删去 profile", "onvif = true, or leave profile out")
-        if parts.scheme == "https" and self.trusted is None:
+        if self.onvif and _scheme(self.url) == "rtsp":
+            zh, en = "ONVIF 服务的地址不是 rtsp。", "The address of an ONVIF service is not rtsp."
+            refuse("url", zh, en, " http://摄像机/onvif/device_service", "http://camera/onvif/device_service")
+
+    def _check_trusted(self) -> None:
+        scheme = _scheme(self.url)
+        if scheme == "https" and self.trusted is None:
             zh, en = "https 摄像机需要其证书。", "A camera by https needs its certificate."
             refuse("trusted", zh, en, "摄像机证书文件的路径", "the path of the camera's certificate")
-        if parts.scheme != "https" and self.trusted is not None:
+        if scheme in _SCHEMES - {"https"} and self.trusted is not None:
             zh, en = "没有 https 就没有证书可信。", "Without https there is no certificate to trust."
             refuse(
                 "url", zh, en, " https:// 地址，或删去 trusted", "an https:// address, or leave trusted out"
             )
-        if self.username and self.password_file is None:
-            zh, en = "有用户名却没有密码文件。", "There is a user name but no password file."
-            refuse("password_file", zh, en, "密码文件的路径", "the path of a password file")
+
+    def _check_username(self) -> None:
         if ":" in self.username or not self.username.isprintable():
             zh, en = "用户名中不能有冒号或控制字符。", "A user name holds no colon and no control character."
             refuse("username", zh, en, "不含这些字符的用户名", "a user name without them")
-        within("timeout_s", self.timeout_s, 0.1, 60)
-        within("max_bytes", self.max_bytes, 1024, 64 << 20)
-        _ = self.shots  # checks the rest
+
+    def _check_password(self) -> None:
+        if self.username and self.password_file is None:
+            zh, en = "有用户名却没有密码文件。", "There is a user name but no password file."
+            refuse("password_file", zh, en, "密码文件的路径", "the path of a password file")
 
     @property
     def shots(self) -> Shots:
@@ -149,6 +154,42 @@ class Options:
             PointError: a number is out of its bounds.
         """
         return Shots(self.period_s, self.before, self.after, self.ring_s, self.ring_bytes, self.frozen_s)
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()
+
+
+def _check_url(url: str) -> None:
+    """Could this be a camera's address? What is wrong never repeats it whole: a password may stand in it.
+
+    Raises:
+        PointError: it is none.
+    """
+    if any(sign in _NOT_IN_URL or not sign.isprintable() for sign in url):
+        zh, en = "网址中不能有空格、引号或反斜线。", "An address holds no space, quotation mark or backslash."
+        refuse("url", zh, en, "不含这些字符的网址", "it without them")
+    if _scheme(url) not in _SCHEMES or "://" not in url:
+        zh, en = (
+            "网址不以 http://、https:// 或 rtsp:// 开头。",
+            "It begins with no http://, https:// or rtsp://.",
+        )
+        refuse("url", zh, en, *_LIKE_THIS)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        zh, en = "网址中的主机或端口不对。", "The host or the port in the address is wrong."
+        refuse("url", zh, en, *_LIKE_THIS)
+    if "@" in parts.netloc:
+        zh, en = "网址中不能写用户名和密码。", "An address holds no user name and password."
+        refuse("url", zh, en, "到 username 和 password_file 中", "them as username and password_file")
+    if not host:
+        refuse("url", "网址中没有主机。", "There is no host in the address.", *_LIKE_THIS)
+    if port == 0:
+        zh, en = "端口不能是 0。", "There is no port 0."
+        refuse("url", zh, en, " 1 到 65535 的端口", "a port from 1 to 65535")
+    check_host("url", host)
 
 
 def connect(name: str, options: Options) -> PictureCamera:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
-from drivers.kit.options import within
+from drivers.kit.options import judge, within
 
 Flag: TypeAlias = Literal["black", "frozen"]
 
@@ -43,13 +44,14 @@ class Shots:
     frozen_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.period_s:
-            within("period_s", self.period_s, 1, 86_400)
-        within("before", self.before, 0, MAX_BEFORE)
-        within("after", self.after, 0, MAX_AFTER)
-        within("ring_s", self.ring_s, 0.2, 600)
-        within("ring_bytes", self.ring_bytes, 64 << 10, 256 << 20)
-        within("frozen_s", self.frozen_s, 0.2, 86_400)
+        judge(
+            partial(within, "period_s", self.period_s or 1, 1, 86_400),  # 0 is on alarm only
+            partial(within, "before", self.before, 0, MAX_BEFORE),
+            partial(within, "after", self.after, 0, MAX_AFTER),
+            partial(within, "ring_s", self.ring_s, 0.2, 600),
+            partial(within, "ring_bytes", self.ring_bytes, 64 << 10, 256 << 20),
+            partial(within, "frozen_s", self.frozen_s, 0.2, 86_400),
+        )
 
 
 class Sameness:

@@ -33,6 +33,8 @@ SUFFIXES: Final = frozenset({".pem", ".der", ".crt", ".cer"})
 MAX_FILE_BYTES: Final = 1 << 20
 MAX_REJECTED: Final = 20
 """So many unknown certificates are kept; the oldest gives way, because anyone on the network can show new ones."""
+MAX_TRUSTED: Final = 100
+"""So many trusted certificates lie in one folder at most: all are read whenever a device shows its own."""
 _OTHERS: Final = 0o077
 
 
@@ -142,10 +144,14 @@ def trusted_files(path: Path) -> dict[str, bytes]:
     A file of a folder that cannot be read is empty: it trusts nobody, and the others do not suffer.
 
     Raises:
+        DistrustError: a folder holds more than ``MAX_TRUSTED``; which of them are meant, nobody can say.
         OSError: the one file, or the folder, cannot be read.
     """
     if path.is_dir():
-        return {file.name: _content_or_none(file) for file in _certificate_files(path)}
+        files = _certificate_files(path)
+        if len(files) > MAX_TRUSTED:
+            raise _crowded(path, len(files))
+        return {file.name: _content_or_none(file) for file in files}
     try:
         return {path.name: _content(path)}
     except FileNotFoundError:
@@ -181,7 +187,8 @@ def trust(fingerprint_as_typed: str, rejected: Path, trusted: Path) -> Stored:
         trusted: folder, or the one file that is to hold it, which its suffix tells as long as nothing is there.
 
     Raises:
-        DistrustError: no rejected certificate has it, or it is out of date; says what to do.
+        DistrustError: no rejected certificate has it, it is out of date, or ``MAX_TRUSTED`` are trusted already; says
+            what to do.
         OSError: it cannot be moved.
     """
     digits = written(fingerprint_as_typed)
@@ -203,6 +210,8 @@ def trust(fingerprint_as_typed: str, rejected: Path, trusted: Path) -> Stored:
     alone = trusted.suffix.lower() in SUFFIXES and not trusted.is_dir()
     target = trusted if alone else trusted / file_name(one)
     if not target.exists():
+        if trusted.is_dir() and (there := len(_certificate_files(trusted))) >= MAX_TRUSTED:
+            raise _crowded(trusted, there)
         _write_new(target, one.public_bytes(serialization.Encoding.DER), 0o644)
     for copy, _ in matching:
         copy.unlink()
@@ -231,6 +240,12 @@ def stored(place: str, path: Path) -> list[Stored]:
             problem = str(error)
         found.append(Stored(place, file, Facts.of(one), problem))
     return found
+
+
+def _crowded(folder: Path, there: int) -> DistrustError:
+    return DistrustError(
+        f"{folder} holds {there} certificates, and {MAX_TRUSTED} is the most; remove what is no longer needed"
+    )
 
 
 def _certificate_files(folder: Path) -> list[Path]:

@@ -292,6 +292,15 @@ def test_a_dead_password_file_costs_its_camera_only_and_no_shared_thread(tmp_pat
         ({"frozen_s": 0.0}, "frozen_s"),
         ({"url": "http://admin:secret@cam/1"}, "url"),
         ({"url": "http://cam:x/1"}, "url"),
+        ({"url": "http://admin:secret/@cam/1"}, "url"),
+        ({"url": "http:///snap.jpg"}, "url"),
+        ({"url": "http:cam/snap.jpg"}, "url"),
+        ({"url": "192.168.10.41/snap.jpg"}, "url"),
+        ({"url": "rtsps://cam/1"}, "url"),
+        ({"url": "http://[::1/1"}, "url"),
+        ({"url": "http://cam:0/1"}, "url"),
+        ({"url": "http://192.168.10.999/1"}, "url"),
+        ({"url": "http://1号罐/1"}, "url"),
         ({"username": "admin"}, "password_file"),
         ({"timeout_s": 0.0}, "timeout_s"),
         ({"max_bytes": 10}, "max_bytes"),
@@ -301,4 +310,21 @@ def test_a_wrong_option_names_its_key_and_no_secret(more: dict[str, object], fie
     with pytest.raises(PointError) as caught:
         camera.Options(**{"url": "http://cam/1", **more})  # type: ignore[arg-type]
     assert caught.value.field == field
+    assert caught.value.others == ()
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["HTTP://Cam-1.plant/1?user=a@b", "rtsp://192.168.10.41:554/1", "http://[fe80::1]:8080/1"]
+)
+def test_what_may_be_an_address_of_a_camera_is_taken(url: str) -> None:
+    camera.Options(url)
+
+
+def test_all_that_is_wrong_with_a_camera_is_told_at_once() -> None:
+    with pytest.raises(PointError) as caught:
+        camera.Options(
+            "https://192.168.10.999/1", username="a:b", profile="p", before=8, ring_s=0.0, timeout_s=0.0
+        )
+    told = [error.field for error in (caught.value, *caught.value.others)]
+    assert told == ["url", "profile", "trusted", "username", "password_file", "timeout_s", "before", "ring_s"]

@@ -21,6 +21,7 @@ from drivers.kit import onvif
 from drivers.kit.errors import SourceError, WriteRefusedError
 from drivers.kit.jpeg import check_whole
 from drivers.kit.quality import Cause
+from drivers.wire.certificate_files import MAX_TRUSTED
 from hil.camera_sim import CameraSim, picture
 from hil.onvif_sim import OnvifSim
 from hil.pki import Authority, Credentials, Validity
@@ -196,11 +197,14 @@ def test_no_certificate_file_no_question(authority, tmp_path):
     own = authority.server("cam")
     (tmp_path / "empty").mkdir()
     (tmp_path / "no.pem").write_text("not a certificate")
+    (tmp_path / "crowded").mkdir()
+    for number in range(MAX_TRUSTED + 1):
+        (tmp_path / f"crowded/{number}.pem").hardlink_to(own.certificate)
 
     async def story():
         async with encrypted(own) as there:
-            for path in (tmp_path / "none.pem", tmp_path / "empty", tmp_path / "no.pem"):
-                error = await refusal(asking(there.url, trusted=path))
+            for path in ("none.pem", "empty", "no.pem", "crowded"):
+                error = await refusal(asking(there.url, trusted=tmp_path / path))
                 assert error.quality_cause is Cause.REFUSED
             assert there.requests == 0
 

@@ -142,6 +142,21 @@ def test_trusted_may_name_one_file_that_is_not_there_yet(tmp_path: Path) -> None
     assert list((tmp_path / "rejected").iterdir()) == [], "copies of it are rejected no longer"
 
 
+def test_a_crowded_folder_trusts_nobody_and_trusting_never_crowds_it(tmp_path: Path) -> None:
+    (shown,) = strangers(1)
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    reject(tmp_path / "rejected", shown)
+    for number in range(certificate_files.MAX_TRUSTED):
+        (trusted / f"{number}.der").touch()
+    with pytest.raises(DistrustError, match="100 certificates"):
+        trust(Facts.of(certificate(shown, "it")).fingerprint, tmp_path / "rejected", trusted)
+    assert len(certificate_files.trusted_files(trusted)) == certificate_files.MAX_TRUSTED
+    (trusted / "one-more.der").write_bytes(shown)
+    with pytest.raises(DistrustError, match="101 certificates"):
+        certificate_files.trusted_files(trusted)
+
+
 def test_an_expired_stranger_is_not_trusted(tmp_path: Path) -> None:
     old = opcua_application(tmp_path, "old", "urn:old", validity=Validity.EXPIRED)
     reject(tmp_path / "rejected", old.certificate_der.read_bytes())
