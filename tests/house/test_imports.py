@@ -13,6 +13,8 @@ import pytest
 
 BREACHES = {
     "a driver that knows the spool": ("drivers/planted.py", "import buffer.record"),
+    "a shell of the drivers that knows one of them": ("drivers/wire/planted.py", "import drivers.modbus"),
+    "a shell of the drivers that knows the house": ("drivers/wire/planted.py", "import gateway.errors"),
     "a spool that knows readings": ("buffer/planted.py", "import drivers.kit.scan"),
     "a gateway that knows the bench": ("gateway/planted.py", "import hil"),
     "a bench that knows provisioning": ("hil/planted.py", "import provisioning"),
