@@ -508,6 +508,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "{meant}",
         "{meant}",
     ),
+    "E-NAME-NO-POINTS": (
+        "{whose}没有点，没有可读的值。",
+        "{whose} has no points, so there is nothing to read.",
+        "在点表里列名之下写上点，每行至少写位号、设备、地址。",
+        "Write points below the point table's headings: a row each, with tag, device and address at least.",
+    ),
     "E-DEVICE-UNREACHABLE": (
         "设备读不到（{detail}）。",
         "The device cannot be read ({detail}).",

@@ -26,7 +26,7 @@ from gateway.errors import Exit, UserFacingError
 from gateway.instant import rfc3339
 from gateway.orders import ORDERS, arrived_bytes, has_orders, in_all_orders, width_bytes
 from gateway.plant import Config, DeviceConfig, PointConfig
-from gateway.words import meant, said
+from gateway.words import both, meant, said
 
 READ_S: Final = 60.0
 """Longest time one device may take for one read."""
@@ -45,6 +45,8 @@ def read(args: argparse.Namespace) -> int:
         points = control.ask(control.socket_path(config), {"op": "read", "name": args.name})
         _add_orders(points, config)
     except UserFacingError as error:
+        if error.code == "E-NAME-UNKNOWN" and _is_empty(config, args.name):
+            raise _unknown(config, args.name) from error
         if error.code != "E-CONTROL-ABSENT":
             raise
         say("没有网关在运行，直接读设备。", "No gateway runs; reading the devices directly.", args)
@@ -85,9 +87,23 @@ def _wanted(config: Config, name: str | None) -> list[DeviceConfig]:
         if rows:
             found.append(replace(device, points=rows))
     if not found:
-        names = {device.device.name for device in config.devices} | {row.point.name for row in config.points}
-        raise said("E-NAME-UNKNOWN", "", name=name, meant=meant(str(name), names))
+        raise _unknown(config, name)
     return found
+
+
+def _is_empty(config: Config, name: str | None) -> bool:
+    """Is everything, or a known device, asked for, so that only its points can be missing?"""
+    return name is None or any(device.device.name == name and not device.points for device in config.devices)
+
+
+def _unknown(config: Config, name: str | None) -> UserFacingError:
+    """Why there is nothing to read: no points at all, none of this device, or nothing by this name."""
+    if name is None:
+        return said("E-NAME-NO-POINTS", "", whose=both("点表里", "The point table"))
+    if _is_empty(config, name):
+        return said("E-NAME-NO-POINTS", name, whose=both("这个设备", "This device"))
+    names = {device.device.name for device in config.devices} | {row.point.name for row in config.points}
+    return said("E-NAME-UNKNOWN", "", name=name, meant=meant(name, names))
 
 
 async def _read_all(devices: list[DeviceConfig]) -> tuple[list[dict[str, Any]], list[UserFacingError]]:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,7 @@ import pytest
 
 from gateway.commands import read
 from gateway.config import load
+from gateway.errors import Exit
 from hil.answers import AnswerLog
 from hil.configuration import write_configuration
 from hil.modbus_plc import ModbusPlc, Unit
@@ -63,3 +69,57 @@ def test_one_point_is_read_with_those_it_is_judged_by_and_shown_alone(
     found = values(tmp_path, tag)
     assert list(found) == [tag]
     assert (found[tag]["value"], found[tag]["quality"]) == (value, "good")
+
+
+PLANTGATE = (sys.executable, "-c", "from gateway.cli import main; raise SystemExit(main())")
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def gateway(site: Path) -> Iterator[None]:
+    """A gateway that runs on this site."""
+    command = [*PLANTGATE, "run", "--config", str(site / "gateway.toml")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            until = time.monotonic() + PATIENCE_S
+            while not (site / "run/control.sock").exists():
+                assert process.poll() is None, process.stderr and process.stderr.read()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE_S)
+
+
+def asked(site: Path, *words: str) -> tuple[int, str]:
+    command = [*PLANTGATE, "read", *words, "--config", str(site / "gateway.toml")]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE_S, check=False)
+    assert ended.stdout == ""
+    return ended.returncode, ended.stderr.splitlines()[-1]
+
+
+def test_nothing_to_read_is_a_sentence_and_no_none(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    sections: list[tuple[str, dict[str, Any]]] = [
+        ("[site]", {"id": "s", "points": "points.csv"}),
+        ("[gateway]", {"id": "g"}),
+        ("[storage]", {"folder": tmp_path / "state"}),
+        ("[runtime]", {"folder": tmp_path / "run"}),
+        ("[[device]]", {"name": "plc", "driver": "modbus", "host": "127.0.0.1"}),
+    ]
+    write_configuration(tmp_path, sections, [])
+    (tmp_path / "points.csv").write_text("位号,设备,地址\n", encoding="utf-8")
+
+    def told() -> list[tuple[int, str]]:
+        return [asked(tmp_path, *words) for words in ((), ("--lang", "en"), ("plc",), ("plx",))]
+
+    alone = told()
+    with gateway(tmp_path):
+        assert told()[:3] == alone[:3]
+    assert [code for code, _ in alone] == [Exit.USAGE] * 4
+    everything, in_english, device, unknown = (line for _, line in alone)
+    assert everything.startswith("E-NAME-NO-POINTS：点表里没有点，")
+    assert "The point table has no points" in in_english
+    assert device.startswith("E-NAME-NO-POINTS plc：这个设备没有点，")
+    assert "是不是“plc”？" in unknown
