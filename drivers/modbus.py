@@ -464,6 +464,7 @@ class ModbusSource:
         self._heals = False
         self._mute_rounds = 0
         self._answers_seen = 0
+        self._in_vain_seen = 0
         self._usual_ns = 0
         self._slowest_s: dict[int, float] = {}
         self._struck_ns = 0
@@ -789,9 +790,13 @@ class ModbusSource:
         """Nothing answers for rounds: the connection is half open, or this PLC of two is not the living one."""
         is_pair = len(self._hosts) > 1  # of which the one in standby may refuse everything
         answers = self._standing.counters["answers"] if is_pair else link.talk.answers
-        is_mute = answers == self._answers_seen and (is_pair or self._patience.any_silent)
-        self._answers_seen = answers
-        self._mute_rounds = self._mute_rounds + 1 if is_mute else 0
+        in_vain = self._standing.counters["misses"] + self._standing.counters["garbled"]
+        has_asked = is_pair or (self._patience.any_silent and in_vain > self._in_vain_seen)
+        if answers != self._answers_seen:
+            self._mute_rounds = 0
+        elif has_asked:
+            self._mute_rounds += 1
+        self._answers_seen, self._in_vain_seen = answers, in_vain
         if self._mute_rounds >= ROUNDS_TO_REOPEN and not link.lost:
             self._mute_rounds = 0
             self._hosts.append(self._hosts.pop(0))
@@ -812,8 +817,9 @@ class ModbusSource:
             if turn.due_ns > now_ns:
                 await sleep_until(turn.due_ns / _NS_PER_S)
                 continue
+            block = patience.probe(turn.unit_id, self._blocks())
             if turn.unit_id in self._debts:
-                silent_until_ns = self._debts.silent_until_ns(turn.unit_id)
+                silent_until_ns = self._debts.silent_until_ns(turn.unit_id, block)
                 if silent_until_ns > now_ns:
                     patience.rest(turn.unit_id, silent_until_ns)
                     continue
@@ -829,13 +835,16 @@ class ModbusSource:
                     return
             if budget_s >= needs_s:
                 self._probed_ns[turn.unit_id] = now_ns
-            await self._probe(link, turn.unit_id, min(self.timeout_s, budget_s))
+            await self._probe(link, block, min(self.timeout_s, budget_s))
 
-    async def _probe(self, link: Link, unit_id: int, budget_s: float) -> None:
+    def _blocks(self) -> list[Block]:
+        return [question.block for group in self.groups for question in group.questions]
+
+    async def _probe(self, link: Link, block: Block, budget_s: float) -> None:
         """Ask a silent unit; what it answers is not used."""
+        unit_id = block.unit_id
         owed = self._debts.question(unit_id, time.monotonic_ns()) if unit_id in self._debts else None
-        questions = [question for group in self.groups for question in group.questions]
-        block = self._patience.probe(unit_id, [question.block for question in questions])
+        questions = (question for group in self.groups for question in group.questions)
         question = owed or next(question for question in questions if question.block == block)
         try:
             outcome = await link.ask(question, budget_s)
@@ -850,6 +859,8 @@ class ModbusSource:
         elif unit_id not in self._debts:  # a unit in debt is believed only after its silence: _forgive
             self._heals = self._patience.answered(question.block) or self._heals
             self._welcome(unit_id)
+        elif owed is None:
+            self._patience.vouch(question.block)
 
     def _forgive(self) -> None:
         """Units on a line that do not owe an answer any more may be asked again."""

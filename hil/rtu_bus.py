@@ -75,6 +75,8 @@ class RtuBus:
         plc: what the units know and answer; ``plc.dead_units`` are silent.
         late_s: unit identifier -> how much later than usual it answers, drawn per answer.
         garbled: unit identifier -> share of its answers in which a byte is another.
+        mute: unit identifier -> registers; it is silent when asked for one of them.
+        muted: how often one was.
         asked: every request in order.
         functions: how often the asker asked for each function code, heard by a unit or not.
         taken_bytes: from the asker; where another master asks, anything but 0 is an intrusion.
@@ -87,6 +89,8 @@ class RtuBus:
         self.plc = ModbusPlc(units, AnswerLog(keep_registers=False), seed=seed)
         self.late_s: dict[int, Callable[[], float]] = {}
         self.garbled: dict[int, float] = {}
+        self.mute: dict[int, range] = {}
+        self.muted = 0
         self.byte_s = BITS_PER_BYTE / baud
         self.asked: list[Asked] = []
         self.functions: Counter[int] = Counter()
@@ -183,6 +187,9 @@ class RtuBus:
         if asked.collided:
             return
         unit_id = asked.unit_id
+        if _touches(request, self.mute.get(unit_id, range(0))):
+            self.muted += 1
+            return
         pdu = self.plc.answer(unit_id, request)
         if pdu is None:
             return
@@ -369,6 +376,11 @@ def _sound(frame: bytes) -> bool:
 
 def _request_length(begun: bytes) -> int:
     return LONG_WRITE_HEAD_BYTES + begun[6] + CRC_BYTES if begun[1] in LONG_WRITES else REQUEST_BYTES
+
+
+def _touches(request: bytes, registers: range) -> bool:
+    start, count = (int.from_bytes(request[at : at + 2], "big") for at in (1, 3))
+    return start < registers.stop and registers.start < start + count
 
 
 def _mono_ns(at_s: float) -> int:

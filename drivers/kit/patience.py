@@ -52,6 +52,8 @@ class _Silence(NamedTuple):
 class Patience:
     """What one connection's units have earned.
 
+    A block at which a unit fell silent is suspected; it is condemned as soon as the unit answers another.
+
     Args:
         points: the device's point list.
         unit_id: unit identifier of points that name none.
@@ -64,8 +66,7 @@ class Patience:
         self._longest_ns = longest_ns
         self._put_off: dict[Block, tuple[int, Cause]] = {}
         self._silent: dict[int, _Silence] = {}
-        self._fell_at: dict[int, Block] = {}
-        self._lives: set[int] = set()
+        self._suspects: dict[Block, bool] = {}
 
     def excuse(self, block: Block, now_ns: int) -> Cause | None:
         """Why a block need not be asked for now; None: ask."""
@@ -77,7 +78,7 @@ class Patience:
     @property
     def at_ease(self) -> bool:
         """Nothing is silent or refused: no block needs an excuse, and no answer needs to be told."""
-        return not self._silent and not self._put_off and not self._fell_at
+        return not self._silent and not self._put_off and not self._suspects
 
     @property
     def any_silent(self) -> bool:
@@ -89,8 +90,7 @@ class Patience:
         if code not in SPLITTING:
             return ()
         smaller = narrow(self._points, self._unit_id, block)
-        if self._fell_at.get(block.unit_id) == block:
-            self._read(block)  # a refusal is an answer
+        self._suspects.pop(block, None)  # a refusal is an answer
         if not smaller:
             self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.REFUSED)
         return smaller
@@ -108,13 +108,13 @@ class Patience:
         """
         unit_id = block.unit_id
         silence = self._silent.pop(unit_id, None)
-        if silence is None and self._fell_at.get(unit_id) == block and unit_id in self._lives:
+        lives = self._suspects.pop(block, False)
+        self._suspects[block] = lives
+        if silence is None and lives:
             self._put_off[block] = (now_ns + REFUSED_RETRY_NS, Cause.COMM)
             if not owes:
                 return
-        if silence is None:
-            self._fell_at[unit_id] = block
-            silence = _Silence(now_ns, 0)
+        silence = silence or _Silence(now_ns, 0)
         pause_ns = min(2 * silence.pause_ns or FIRST_PAUSE_NS, self._longest_ns)
         self._silent[unit_id] = _Silence(now_ns + silence.pause_ns, pause_ns)
 
@@ -137,10 +137,17 @@ class Patience:
         return Turn(unit_id, self._silent[unit_id].due_ns, waiting)
 
     def probe(self, unit_id: int, blocks: Iterable[Block]) -> Block:
-        """What to ask a silent unit for: a block at which it did not fall, if it has another that it may answer."""
+        """What to ask a silent unit for: the block that is likeliest to be answered, of like ones each in turn."""
         own = [block for block in blocks if block.unit_id == unit_id]
-        own = [block for block in own if block not in self._put_off] or own
-        return next((block for block in own if block != self._fell_at.get(unit_id)), own[0])
+        turns = {block: turn for turn, block in enumerate(self._suspects)}
+        return min(
+            own,
+            key=lambda block: (
+                block in self._put_off,
+                self._suspects.get(block, False),
+                turns.get(block, -1),
+            ),
+        )
 
     def answered(self, block: Block) -> bool:
         """A block was read: its unit may be asked like any other. Was it the last that had been put off?"""
@@ -150,28 +157,21 @@ class Patience:
         return was_put_off and not self._put_off
 
     def vouch(self, block: Block) -> None:
-        """A unit answered this, whatever may be believed of it."""
-        fell_at = self._fell_at.get(block.unit_id)
-        if fell_at == block:
-            self._read(block)
-        elif fell_at is not None:
-            self._lives.add(block.unit_id)
-
-    def _read(self, block: Block) -> None:
-        """The block at which its unit fell is answered: whenever that falls again, it is the unit."""
-        del self._fell_at[block.unit_id]
-        self._lives.discard(block.unit_id)
+        """A unit answered this: it lives. If it had been silent here, it was the unit, and no block is to blame."""
+        others = [other for other in (*self._suspects, *self._put_off) if other.unit_id == block.unit_id]
+        if self._suspects.pop(block, None) is not None:
+            for other in others:
+                if self._put_off.get(other, (0, Cause.NONE))[1] is Cause.COMM:
+                    del self._put_off[other]
+        for other in others:
+            if other in self._suspects:
+                self._suspects[other] = True
 
     def back(self, unit_id: int) -> None:
-        """A unit may be asked like any other, and for what it did not answer before it fell silent."""
-        if self._silent.pop(unit_id, None) is None:
-            return
-        for block, (_, cause) in tuple(self._put_off.items()):
-            if block.unit_id == unit_id and cause is Cause.COMM and block != self._fell_at.get(unit_id):
-                del self._put_off[block]
+        """A unit may be asked like any other."""
+        self._silent.pop(unit_id, None)
 
     def forget_refusals(self) -> None:
         """After a new connection: the device may have been programmed anew."""
         self._put_off.clear()
-        self._fell_at.clear()
-        self._lives.clear()
+        self._suspects.clear()

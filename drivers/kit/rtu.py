@@ -121,11 +121,11 @@ class _Debt:
 class Debts:
     """Units that may owe an answer, over all connections of a line.
 
-    Such a unit is asked nothing but the very question it did not answer. What then answers may be the answer to any
-    asking of it (a unit answers in order), so its value is thrown away, and the unit is even when nothing more came
-    from it for a timeout, counted from when the last asking's answer would be in were it as late as this one may
-    have been. If more does come, it is late indeed: it is left alone until nothing can come any more, so that the
-    next question to it is the only one on its way, and must answer that.
+    Until nothing can come any more such a unit is asked nothing but the very question it did not answer. What then
+    answers may be the answer to any asking of it (a unit answers in order), so its value is thrown away, and the unit
+    is even when nothing more came from it for a timeout, counted from when the last asking's answer would be in were
+    it as late as this one may have been. If more does come, it is late indeed: it is left alone until nothing can come
+    any more, so that the next question to it is the only one on its way, and must answer that.
 
     Args:
         timeout_ns: how long an answer may take.
@@ -173,10 +173,19 @@ class Debts:
         while len(debt.asked_ns) > 1 and now_ns - debt.asked_ns[0] > LATE_TIMEOUTS * self._timeout_ns:
             debt.asked_ns.popleft()
 
-    def silent_until_ns(self, unit_id: int) -> int:
-        """Until then a unit in debt is left alone; it is even then, or is asked."""
+    def silent_until_ns(self, unit_id: int, block: Block) -> int:
+        """Until then a unit in debt is left alone; it is even then, or is asked.
+
+        Args:
+            unit_id: whose debt.
+            block: what the unit should be asked for; where that is not what it may owe, nothing can come any more then.
+        """
         debt = self._of[unit_id]
-        return debt.rested_ns if debt.believed_ns is None else debt.believed_ns
+        if debt.believed_ns is not None:
+            return debt.believed_ns
+        if not debt.asked_ns or block == debt.question.block:
+            return debt.rested_ns
+        return max(debt.rested_ns, debt.asked_ns[-1] + LATE_TIMEOUTS * self._timeout_ns + 1)
 
     def forgive(self, now_ns: int) -> tuple[int, ...]:
         """Units that are even by now; their debts are forgotten."""

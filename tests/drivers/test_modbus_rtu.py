@@ -17,8 +17,12 @@ from drivers import modbus
 from drivers.kit.errors import PointError, SourceError, WriteRefusedError
 from drivers.kit.planner import Block
 from drivers.kit.quality import GOOD, Cause, bad, cause_of, is_good
+from drivers.kit.rtu import LATE_TIMEOUTS
 from drivers.kit.scan import Device, Point, Scan
 from drivers.wire.modbus_link import RtuLink
+from hil.modbus_plc import Unit
+from hil.rtu_bus import RtuBus
+from hil.serial_pair import SerialPair
 
 FAST_S = 0.1
 TIMEOUT_S = 0.1
@@ -236,6 +240,42 @@ def test_a_unit_late_at_one_block_only_never_gives_its_value_for_another_and_los
                     await catch.until(lambda scan: scan.quality.tolist() == settled)
             for scan in catch.scans:
                 assert_own(scan, [2010, 2100, 2200])
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("timeout_s", [0.15, 0.5, 0.8])
+@pytest.mark.parametrize("mute", [range(1), range(100, 101)], ids=["first", "middle"])
+def test_a_block_that_never_answers_costs_its_unit_no_other_however_long_it_is_waited_for(
+    mute: range, timeout_s: float, tmp_path: Path
+) -> None:
+    """What must be waited for so that a late answer is not taken for another's is waited for twice, then seldom."""
+    period_s = 0.5
+    settled_s = 2 * ((1 + LATE_TIMEOUTS + 1) * timeout_s + 2 * period_s)
+    """Twice: the wait for its answer and until none can come, for another block's being believed, and scans' turns."""
+
+    async def story() -> None:
+        async with SerialPair(tmp_path) as pair:
+            bus = RtuBus({1: Unit("unit1", 202)}, 9_600)
+            bus.mute[1] = mute
+            with bus.open_tty(pair.bus):
+                catch = Catch()
+                points = registers(1, 0, 100, 200)
+                more = {"baud": 9_600, "timeout_s": timeout_s, "max_gap": 0}
+                one = source(str(pair.asker), points, catch, period_s, **more)
+                async with running(one):
+                    first = await catch.until(lambda _: True)
+                    expected = [bad(Cause.COMM) if k in mute else GOOD for k in (0, 100, 200)]
+                    settled = await catch.until(lambda scan: scan.quality.tolist() == expected)
+                    assert settled.taken_mono_ns - first.taken_mono_ns < settled_s * 1e9
+                    muted = bus.muted
+                    for _ in range(8):
+                        scan = await catch.until(lambda _: True)
+                        assert scan.quality.tolist() == expected
+                    assert scan.taken_mono_ns - settled.taken_mono_ns < 9.5 * period_s * 1e9
+                    assert bus.muted == muted, "it is not asked there again for a while"
+                    assert one.state().counters["reconnects"] == 1
+            bus.close()
 
     asyncio.run(story())
 

@@ -233,3 +233,17 @@ def test_another_master_is_heard_with_question_and_answer_and_its_writes():
             assert len(bus.asked) >= 3
 
     asyncio.run(story())
+
+
+def test_a_unit_is_silent_where_it_is_told_to_be():
+    async def story():
+        async with line(115_200) as bus:
+            asker = Asker(bus)
+            bus.mute[2] = range(3, 6)
+            assert await asker.ask(question(2)) == b""
+            assert bus.muted == 1
+            assert (await asker.ask(question(2, 3)))[:3] == bytes((2, 3, 6)), "not touched"
+            assert is_answer_of(1, await asker.ask(question(1))), "only that unit"
+            assert bus.muted == 1
+
+    asyncio.run(story())

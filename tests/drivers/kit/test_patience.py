@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.kit.patience import FIRST_PAUSE_NS, REFUSED_RETRY_NS, Patience, cause_of_exception
-from drivers.kit.planner import plan
+from drivers.kit.planner import Block, plan
 from drivers.kit.quality import Cause
 from drivers.kit.scan import Point
 
@@ -127,7 +127,51 @@ def test_a_unit_that_is_back_is_asked_for_what_it_did_not_answer_before_it_fell(
     assert patience.probe(2, (first, second)) == second, "what was put off proves nothing"
     patience.answered(second)
     assert patience.excuse(first, 3) is None
+    patience.answered(first)
     assert patience.at_ease
+
+
+def fallen(patience: Patience, *blocks: Block) -> None:
+    """The unit fell at these, and answered none since."""
+    for block in blocks:
+        patience.fell_silent(block, 0, owes=True)
+
+
+def test_a_unit_lost_at_a_block_that_was_put_off_is_asked_for_it_as_soon_as_it_is_back() -> None:
+    patience = Patience(POINTS, 1, SECOND)
+    first, second = patience.refusal(TWO, 2, now_ns=0)
+    fallen(patience, first)
+    patience.answered(second)
+    fallen(patience, first, second)
+    assert patience.excuse(first, 1) is Cause.COMM
+    patience.vouch(second)
+    patience.back(2)
+    assert patience.excuse(first, 1) is None, "the second had been silent, too: it was the unit"
+    fallen(patience, first)
+    patience.vouch(second)
+    patience.back(2)
+    assert patience.excuse(first, 1) is Cause.COMM, "the second had not: it is the block"
+
+
+def test_blocks_of_a_silent_unit_are_asked_in_turn_and_several_bad_ones_are_all_found() -> None:
+    points = tuple(Point(f"p{k}", f"FC03/{500 * k}") for k in range(4))
+    patience, blocks = Patience(points, 1, SECOND), plan(points, 1)
+    *bad_ones, good = blocks
+    for _ in range(len(bad_ones)):
+        fell_at = next(block for block in blocks if patience.excuse(block, 0) is None)
+        fallen(patience, fell_at)
+        for _ in blocks:
+            block = patience.probe(1, blocks)
+            assert block != fell_at
+            if block == good:
+                break
+            fallen(patience, block)
+        patience.vouch(block)
+        patience.back(1)
+    fallen(patience, bad_ones[-1])
+    patience.vouch(good)
+    patience.back(1)
+    assert [patience.excuse(block, 0) for block in blocks] == [Cause.COMM] * 3 + [None]
 
 
 def test_a_refused_block_is_split_and_the_refused_place_waits_its_minute() -> None:

@@ -169,10 +169,13 @@ def test_a_unit_in_debt_is_believed_after_its_question_was_answered_and_it_staye
     conversation.ask(first, 0)
     conversation.give_up()
     assert debts.question(1, TIMEOUT) is first
-    assert debts.silent_until_ns(1) <= TIMEOUT
+    assert debts.silent_until_ns(1, first.block) <= TIMEOUT
+    another = debts.silent_until_ns(1, question(start=9).block)
+    assert debts.question(1, another - 1) is first
+    assert debts.question(1, another) is None, "what it may owe cannot come any more: another may be asked"
     conversation.ask(first, TIMEOUT)
     assert conversation.feed(RIGHT, TIMEOUT + 10 * MS) == DATA
-    even = debts.silent_until_ns(1)
+    even = debts.silent_until_ns(1, first.block)
     assert even >= TIMEOUT + 10 * MS + TIMEOUT
     assert debts.forgive(even - 1) == ()
     assert debts.forgive(even) == (1,)
@@ -187,7 +190,7 @@ def test_a_unit_that_answers_once_more_meanwhile_must_be_asked_again() -> None:
     conversation.feed(RIGHT, TIMEOUT + 10 * MS)
     assert conversation.feed(RIGHT, TIMEOUT + 50 * MS) is None
     assert conversation.late == 1
-    assert debts.silent_until_ns(1) == TIMEOUT + 50 * MS + LATE_TIMEOUTS * TIMEOUT
+    assert debts.silent_until_ns(1, question().block) == TIMEOUT + 50 * MS + LATE_TIMEOUTS * TIMEOUT
     assert debts.forgive(100 * TIMEOUT) == ()
 
 
@@ -233,9 +236,10 @@ def test_whatever_a_units_delays_no_answer_is_taken_for_another_questions(
     for _ in range(60):
         debts.forgive(now)
         owed = debts.question(1, now) if 1 in debts else None
-        one = owed or question(start=dice.randrange(50) * 2)
+        wished = owed if owed and dice.random() < 0.5 else question(start=dice.randrange(50) * 2)
+        one = owed or wished
         used = 1 not in debts
-        if used or debts.silent_until_ns(1) <= now:
+        if used or debts.silent_until_ns(1, wished.block) <= now:
             slave.take(one.block.start, now)
             conversation.ask(one, now)
             until = now + TIMEOUT
