@@ -5,8 +5,9 @@ off, and comes back, again and again: once for long, so that the pauses between 
 at random times, at some of them for a moment only before it falls again. Everything is judged from the gateway's
 durable record against the log of the simulated units:
 
-- rate: good scans of each of the nine per second, by the rate that is configured: while all are alive, and over all
-  the times in which the one is dead, its falls included.
+- rate: good scans of each of the nine by those that are due: while all are alive, and over all the times in which the
+  one is dead, its falls included. Of each time whole periods are counted, in which as many scans are due whenever it
+  begins: counted by seconds, nine falls of which each ends anywhere between two scans make some percent by themselves.
 - back: from the moment the unit would answer to its first good value, in scan periods.
 - lost: answers that a unit completed and of which the record holds nothing, or another value.
 - false: good values of the dead unit from a time in which it answered nothing.
@@ -82,6 +83,11 @@ class Span(NamedTuple):
     def seconds(self) -> float:
         """Its length."""
         return (self.to_ns - self.from_ns) / 1e9
+
+    @property
+    def scans_due(self) -> int:
+        """So many whole periods it holds."""
+        return int(self.seconds / PERIOD_S)
 
 
 async def run(*, long: bool) -> Figures:
@@ -190,6 +196,8 @@ def judge(
         "dead_s": round(sum(fall.seconds for fall in falls), 1),
         "rate_healthy": round(min(_rate(told[n], [healthy]) for n in alive), 3),
         "rate_kept": round(min(_rate(told[n], falls) for n in alive), 3),
+        "scans_due": sum(fall.scans_due for fall in falls),
+        "scans_kept": min(_kept(told[n], falls) for n in alive),
         "back_periods_max": max(back),
         "back_periods": back,
         "answers": len(answers.counter),
@@ -201,10 +209,16 @@ def judge(
     }
 
 
+def _kept(told: UnitScans, spans: list[Span]) -> int:
+    """Good scans in the whole periods of all of these times."""
+    period_ns = round(PERIOD_S * 1e9)
+    ends = [(span.from_ns, span.from_ns + span.scans_due * period_ns) for span in spans]
+    return sum(int((told.good & told.between(*end)).sum()) for end in ends)
+
+
 def _rate(told: UnitScans, spans: list[Span]) -> float:
     """Good scans in all of these times, by those that the configured period makes due."""
-    good = sum(int((told.good & told.between(span.from_ns, span.to_ns)).sum()) for span in spans)
-    return good * PERIOD_S / sum(span.seconds for span in spans)
+    return _kept(told, spans) / sum(span.scans_due for span in spans)
 
 
 def _silent(told: UnitScans, fall: Span) -> NDArray[np.bool_]:

@@ -84,6 +84,22 @@ def test_units_read_at_half_their_rate_all_the_time_are_seen():
     assert figures["rate_kept"] < 0.6
 
 
+def test_where_between_two_scans_a_fall_begins_and_ends_makes_no_difference():
+    def rate(told, phase_s):
+        spans = [
+            Span(told.taken_ns[n] + int(phase_s * 1e9), told.taken_ns[n] + int((phase_s + 5.4) * 1e9))
+            for n in (3, 13)
+        ]
+        return dead_unit._rate(told, spans)
+
+    seconds = np.arange(END)
+    quality = np.full((END, 1), GOOD, dtype=np.uint8)
+    told = UnitScans(1, (seconds * 1e9).astype(np.int64), seconds[:, None].astype(float), quality)
+    assert {rate(told, phase_s) for phase_s in (0.05, 0.5, 0.95)} == {1.0}
+    quality[6] = bad(Cause.COMM)
+    assert {rate(told, phase_s) for phase_s in (0.05, 0.5, 0.95)} == {0.9}
+
+
 def test_a_value_kept_good_after_the_unit_died_is_found_out():
     def keep(told):
         for second in range(FELL, BACK):
