@@ -17,8 +17,6 @@ import json
 import signal
 import struct
 import sys
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,14 +25,13 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from drivers import modbus
-from drivers.kit.pace import SLOTS_PER_PERIOD, next_due, period_ns
+from drivers.kit.pace import SLOTS_PER_PERIOD, period_ns
 from drivers.kit.quality import GOOD
 from drivers.kit.scan import Device, Point, Scan
 from hil.modbus_plc import COUNTER_REGISTERS
+from hil.reading_rounds import ANSWER_HEAD_BYTES, BlockLink, read_in_slot
 
 SCALE: Final = 0.1
-HEAD_BYTES: Final = 9
-"""MBAP header, function code, byte count (Modbus Messaging on TCP/IP V1.0b section 3.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,42 +136,16 @@ def _points(values: int) -> tuple[Point, ...]:
     )
 
 
-class BareLink(asyncio.Protocol):
-    """One connection; ``latest`` is the last answer's numbers."""
+class Numbers:
+    """The last answer of one PLC; ``latest`` is its numbers."""
 
-    def __init__(self, plan: Plan, unit_id: int, lost: Callable[[str], None]) -> None:
-        registers = COUNTER_REGISTERS + plan.values
-        self._numbers = struct.Struct(f">{HEAD_BYTES}xI{plan.values}H")
-        self._request = struct.pack(">HHHBBHH", 1, 0, 6, unit_id, 3, 0, registers)
-        self._lost = lost
-        self._begun = b""
-        self.transport: asyncio.Transport
+    def __init__(self, values: int) -> None:
+        self._numbers = struct.Struct(f">{ANSWER_HEAD_BYTES}xI{values}H")
         self.latest: tuple[int, ...] = ()
-        self.answers = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop."""
-        self._lost(f"a PLC is gone: {exc or 'closed'}")
-
-    def ask(self) -> None:
-        """Send the request."""
-        self.transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        """Called by the loop."""
-        if self._begun:
-            data = self._begun + data
-        if len(data) < self._numbers.size:
-            self._begun = data
-            return
-        self._begun = b""
-        self.latest = self._numbers.unpack(data)
-        self.answers += 1
+    def take(self, answer: bytes) -> None:
+        """All that a bare read does with it."""
+        self.latest = self._numbers.unpack(answer)
 
 
 async def read_bare(plan: Plan) -> dict[str, Any]:
@@ -191,36 +162,19 @@ async def read_bare(plan: Plan) -> dict[str, Any]:
         losses.append(why)
         over.set()
 
-    slots: dict[int, list[BareLink]] = {}
+    registers = COUNTER_REGISTERS + plan.values
+    slots: dict[int, list[BlockLink]] = {}
     for n, plc in enumerate(plan.plcs):
-        make = partial(BareLink, plan, plc.unit_id, lost)
+        make = partial(BlockLink, plc.unit_id, registers, Numbers(plan.values).take, lost)
         _, link = await loop.create_connection(make, plc.host, plc.port)
         slots.setdefault(plan.slot(n), []).append(link)
     for slot, links in slots.items():
-        _read_in_slot(links, period_ns(plan.period_s), slot)
+        read_in_slot(links, period_ns(plan.period_s), slot)
     await over.wait()
     if losses:
         raise ConnectionError(losses[0])
     scans = sum(link.answers for links in slots.values() for link in links)
     return {"scans": scans, "misses": 0, "bad": 0, "wrong": 0}
-
-
-def _read_in_slot(links: Sequence[BareLink], period: int, slot: int) -> None:
-    loop = asyncio.get_running_loop()
-    last_ns: int | None = None
-
-    def fire() -> None:
-        for link in links:
-            link.ask()
-        wait()
-
-    def wait() -> None:
-        nonlocal last_ns
-        due = next_due(time.monotonic_ns(), period, slot, last_ns)
-        last_ns = due.at_ns
-        loop.call_at(due.at_s, fire)
-
-    wait()
 
 
 def _told_to_stop() -> asyncio.Event:

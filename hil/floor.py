@@ -20,7 +20,6 @@ import asyncio
 import json
 import signal
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -30,11 +29,11 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.kit.pace import next_due, period_ns
+from drivers.kit.pace import period_ns
 from gateway.uplink.refusals import client_tls
+from hil.reading_rounds import ANSWER_HEAD_BYTES, BlockLink, read_in_slot
 
-ANSWER_HEAD_BYTES: Final = 9
-"""MBAP header, function code, byte count (Modbus Messaging on TCP/IP V1.0b section 3.1.3)."""
+UNIT_ID: Final = 1
 MAX_PACKET_ID: Final = 0xFFFF
 KEEPALIVE_S: Final = 10
 
@@ -93,44 +92,6 @@ class FloorPlan:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         devices = tuple(FloorDevice(**device) for device in fields.pop("devices"))
         return cls(devices=devices, **fields)
-
-
-class PlcLink(asyncio.Protocol):
-    """One connection to one PLC; each answer goes into ``row``."""
-
-    def __init__(self, registers: int, row: NDArray[np.float64], lost: Callable[[str], None]) -> None:
-        self._registers = registers
-        self._answer_bytes = ANSWER_HEAD_BYTES + 2 * registers
-        self._request = bytes.fromhex("0001000000060103") + bytes(2) + registers.to_bytes(2, "big")
-        self._row = row
-        self._lost = lost
-        self._begun = b""
-        self.transport: asyncio.Transport
-        self.answers = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop."""
-        self._lost(f"a PLC is gone: {exc or 'closed'}")
-
-    def ask(self) -> None:
-        """Send the request."""
-        self.transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        """Called by the loop."""
-        if self._begun:
-            data = self._begun + data
-        if len(data) < self._answer_bytes:
-            self._begun = data
-            return
-        self._begun = b""
-        self._row[:] = np.frombuffer(data, ">u2", self._registers, ANSWER_HEAD_BYTES)
-        self.answers += 1
 
 
 class BrokerLink(asyncio.Protocol):
@@ -225,14 +186,13 @@ async def run(plan: FloorPlan) -> dict[str, Any]:
     )
     await asyncio.wait({broker.ready, over}, return_when=asyncio.FIRST_COMPLETED)
     latest = np.zeros((len(plan.devices), plan.registers))
-    slots: dict[int, list[PlcLink]] = {}
+    slots: dict[int, list[BlockLink]] = {}
     for row, device in zip(latest, plan.devices, strict=True):
-        _, link = await loop.create_connection(
-            partial(PlcLink, plan.registers, row, lost), device.host, device.port
-        )
+        make = partial(BlockLink, UNIT_ID, plan.registers, partial(_fill, row), lost)
+        _, link = await loop.create_connection(make, device.host, device.port)
         slots.setdefault(device.slot, []).append(link)
     for slot, links in slots.items():
-        _read_in_slot(loop, links, period_ns(plan.period_s), slot)
+        read_in_slot(links, period_ns(plan.period_s), slot)
     _publish_every(loop, broker, plan.flush_s)
     await over
     return {
@@ -244,22 +204,9 @@ async def run(plan: FloorPlan) -> dict[str, Any]:
     }
 
 
-def _read_in_slot(loop: asyncio.AbstractEventLoop, links: list[PlcLink], period: int, slot: int) -> None:
-    last_ns: int | None = None
-
-    def fire() -> None:
-        if last_ns is not None:
-            for link in links:
-                link.ask()
-        wait()
-
-    def wait() -> None:
-        nonlocal last_ns
-        due = next_due(time.monotonic_ns(), period, slot, last_ns)
-        last_ns = due.at_ns
-        loop.call_at(due.at_s, fire)
-
-    wait()
+def _fill(row: NDArray[np.float64], answer: bytes) -> None:
+    """An answer becomes its device's row."""
+    row[:] = np.frombuffer(answer, ">u2", len(row), ANSWER_HEAD_BYTES)
 
 
 def _publish_every(loop: asyncio.AbstractEventLoop, broker: BrokerLink, flush_s: float) -> None:

@@ -63,11 +63,13 @@ class Level:
     Attributes:
         us: per mode, microseconds of CPU per value, of each window.
         switches_per_s: likewise, context switches a second.
+        writes: requests that do more than read.
     """
 
     plcs: int
     us: dict[str, list[float]] = field(default_factory=lambda: {mode: [] for mode in ORDER})
     switches_per_s: dict[str, list[float]] = field(default_factory=lambda: {mode: [] for mode in ORDER})
+    writes: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -109,6 +111,7 @@ async def measure(effort: Effort) -> Figures:
     return {
         "verdict": "fail" if problems else "pass",
         "levels": [level.figures() for level in levels],
+        "modbus_writes_seen": sum(level.writes for level in levels),
         "problems": problems,
     }
 
@@ -126,9 +129,9 @@ async def _level(count: int, effort: Effort) -> Level:
         Plan(plcs, VALUES, PERIOD_S).write(plan)
         for mode in ORDER * effort.turns:
             await _window(mode, plan, level, log, effort)
-        writes = sum(one.writes_seen for one in simulators)
-    if writes:
-        level.problems.append(f"{writes} requests that do more than read")
+        level.writes = sum(one.writes_seen for one in simulators)
+    if level.writes:
+        level.problems.append(f"{level.writes} requests that do more than read")
     return level
 
 
