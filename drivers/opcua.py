@@ -58,7 +58,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from cryptography import x509
 
 from drivers.kit import news, pace, status_code, ua_address
-from drivers.kit.backfill import NODES, PAUSE_S, VALUES, Backfill, Page, offers_none
+from drivers.kit.backfill import NODES, PAUSE_S, VALUES, Backfill, Owed, Page, offers_none, told_until_ns
 from drivers.kit.certificates import (
     DistrustError,
     Facts,
@@ -993,8 +993,8 @@ class _Standing:
         retry_at: monotonic seconds at which refused nodes are tried again.
         told: everything was told once.
         published: so many messages came.
-        backfill: what is still to be read from the server's history.
-        asked: the request for it that is under way, and what it asks for.
+        ask_at: monotonic seconds before which the server's history is not asked for more.
+        asked: the request for it that is under way.
     """
 
     client: _Client
@@ -1014,8 +1014,8 @@ class _Standing:
     without_deadband: set[int] = field(default_factory=set)
     told: bool = False
     published: int = 0
-    backfill: Backfill | None = None
-    asked: tuple[asyncio.Future[Buffer], Page] | None = None
+    ask_at: float = 0.0
+    asked: asyncio.Future[Buffer] | None = None
 
     def silences(self) -> Iterator[tuple[float, float, str]]:
         """Since when what is awaited, how long it may take, and what to say then."""
@@ -1025,7 +1025,7 @@ class _Standing:
 
     def awaited(self) -> set[asyncio.Future[Buffer]]:
         """Answers to come besides the publish."""
-        return set() if self.asked is None else {self.asked[0]}
+        return set() if self.asked is None else {self.asked}
 
 
 class OpcUaSource:
@@ -1051,8 +1051,8 @@ class OpcUaSource:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._watches: dict[int, Watch] = {}
         self._no_history = np.full(len(device.points), not options.history)
+        self._owed = Owed()
         self._server_ns = 0
-        self._lost_ns = 0
         self._fallen: Cause | None = None
         self._connected = False
         self._since_ns = time.time_ns()
@@ -1262,10 +1262,10 @@ class OpcUaSource:
     def _patience_s(self, standing: _Standing) -> float:
         """How long to wait for the next word."""
         until = [since + silence_s for since, silence_s, _ in standing.silences()]
-        if standing.backfill is not None and standing.asked is None:
-            until.append(standing.backfill.next_at)
-        elif standing.backfill is not None:
-            until.append(standing.backfill.next_at + self._options.timeout_s)
+        if standing.asked is not None:
+            until.append(standing.ask_at + self._options.timeout_s)
+        elif standing.told and self._owed.first is not None:
+            until.append(standing.ask_at)
         return min(UPKEEP_S, max(0.0, min(until) - time.monotonic()))
 
     def _check_silence(self, standing: _Standing) -> None:
@@ -1301,7 +1301,7 @@ class OpcUaSource:
         standing.published += 1
         if not standing.told and not published.more and self._all_told(standing):
             standing.told = True
-            self._plan_backfill(standing, published.published_ns)
+            self._begin_history(standing, published.published_ns)
         # not the greatest: a clock that was wrong once must not stand in the way for years
         self._server_ns = published.published_ns or self._server_ns
 
@@ -1399,48 +1399,59 @@ class OpcUaSource:
         rows = [row for row in standing.nodes if row not in standing.refused]
         return standing.published >= TOLD_MESSAGES or not self._columns.said.lost[rows].any()
 
-    def _plan_backfill(self, standing: _Standing, now_ns: int) -> None:
-        """Once everything was told after an outage."""
-        interval_s = (self._options.sampling_ms + 2 * self._options.publishing_ms) / 1000
-        nodes = standing.about.history
-        standing.backfill = Backfill.plan(
-            self._columns.said, self._no_history, self._lost_ns, now_ns, interval_s, nodes
-        )
-        self._lost_ns = 0
+    def _begin_history(self, standing: _Standing, now_ns: int) -> None:
+        """Once everything was told after an outage: what of this one and of earlier ones is to be read."""
+        self._owe()
+        rows = [row for row in standing.nodes if row not in standing.refused]
+        readable = np.zeros(len(self._rows), dtype=np.bool_)
+        readable[rows] = True
+        self._owed.begin(now_ns, standing.about.history, readable & ~self._no_history)
+
+    def _owe(self) -> None:
+        """Note what of an outage that is over is missing."""
+        plan = Backfill.plan(self._columns.said, self._no_history)
+        self._given_up(self._owed.add(plan), "outages followed each other too fast")
+
+    def _given_up(self, plans: Iterable[Backfill], why: str) -> None:
+        n = sum(len(plan.given_up) for plan in plans)
+        self._counters["history_given_up"] += n
+        if n:
+            log.warning(
+                "%s: the server's history of %d points was not to be had: %s", self._device.name, n, why
+            )
 
     def _fill(self, standing: _Standing) -> None:
         """One step of reading the history; live values go before it and never wait for it."""
-        plan = standing.backfill
-        if plan is None:
+        plan = self._owed.first
+        if plan is None or not standing.told:
             return
+        now = time.monotonic()
         if standing.asked is not None:
-            future, page = standing.asked
+            future = standing.asked
             if future.done():
-                self._remember(plan, page, future)
-            elif time.monotonic() < plan.next_at + self._options.timeout_s:
+                self._remember(plan, future)
+                self._owed.answered()
+            elif now < standing.ask_at + self._options.timeout_s:
                 return
             else:  # nobody waits for it any more; the next page may do better
                 _forget(future)
-                plan.given_up |= set(page.points)
+                plan.give_up()
             standing.asked = None
+        if self._owed.first is not plan:  # there is none to be had
+            return
         if plan.over:
-            self._counters["history_given_up"] += len(plan.given_up)
             if plan.pages:
                 log.warning("%s: the server's history has more than is read", self._device.name)
-            if plan.given_up:
-                n = len(plan.given_up)
-                log.warning("%s: the server's history of %d points was not to be had", self._device.name, n)
-            standing.backfill = None
-        elif time.monotonic() >= plan.next_at:
-            page = plan.pages.pop(0)
+            self._given_up([plan], "late, torn or refused")
+            self._owed.done()
+        elif now >= standing.ask_at:
             with _translated(self._options.endpoint):
-                request = _history_request(plan, standing.nodes, page)
-                future = standing.client.uaclient.ask(request, self._options.timeout_s)
-            standing.asked = future, page
-            plan.next_at = time.monotonic() + PAUSE_S
+                request = _history_request(plan, standing.nodes, plan.ask())
+                standing.asked = standing.client.uaclient.ask(request, self._options.timeout_s)
+            standing.ask_at = now + PAUSE_S
 
-    def _remember(self, plan: Backfill, page: Page, future: asyncio.Future[Buffer]) -> None:
-        """Post what the server's history has for these rows."""
+    def _remember(self, plan: Backfill, future: asyncio.Future[Buffer]) -> None:
+        """Post what the server's history has for the rows asked for."""
         with _translated(self._options.endpoint):
             content = _content(future.result())
         try:
@@ -1449,21 +1460,29 @@ class OpcUaSource:
             log.info("%s: no history: %s", self._device.name, _name(fault.status))
             if offers_none(fault.status):
                 self._no_history[:] = True
-                plan.pages = []
-            else:
-                plan.given_up |= set(page.points)
+                self._owed.clear()
+            plan.give_up()
             return
-        except TornError as error:
+        except TornError as error:  # live values know nothing of it
             log.debug("%s: a history that makes no sense: %s", self._device.name, error)
-            answers = []
-        if len(answers) != len(page.points):  # live values know nothing of it
-            plan.given_up |= set(page.points)
+            plan.give_up()
             return
-        found = plan.take(page, answers, self._no_history)
+        found = plan.take(answers, self._no_history)
         if found is not None:
-            for scan in self._columns.past(found, plan.from_ns, _now()):
+            for scan in self._columns.past(found, _now()):
                 self._counters["history"] += len(scan.points)
                 self._post(scan)
+
+    def _interrupted(self) -> None:
+        """The line is lost: what was not read yet stays owed."""
+        self._owe()
+        if self._owed.broken_off():
+            self._no_history[:] = True
+            self._given_up(
+                self._owed.clear(), "the session ends whenever it is asked for; it is not any more"
+            )
+        interval_s = (self._options.sampling_ms + 2 * self._options.publishing_ms) / 1000
+        self._columns.said.lose(told_until_ns(self._server_ns, interval_s))
 
     # --- what is said -----------------------------------------------------------------------------------
 
@@ -1503,10 +1522,9 @@ class OpcUaSource:
         self._detail = error.detail
         if self._connected:
             self._connected, self._since_ns = False, time.time_ns()
-            self._columns.said.lose()
+            self._interrupted()
             for watch in self._watches.values():
                 watch.interrupted()
-            self._lost_ns = self._server_ns
         elif self._fallen is error.quality_cause:
             return
         log.warning("%s: %s", self._device.name, error.detail)
@@ -1539,7 +1557,7 @@ def _history_request(plan: Backfill, nodes: dict[int, ua.NodeId], page: Page) ->
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = False
     details.StartTime = _EPOCH + dt.timedelta(microseconds=page.from_ns // 1000)
-    details.EndTime = _EPOCH + dt.timedelta(microseconds=plan.to_ns // 1000)
+    details.EndTime = _EPOCH + dt.timedelta(microseconds=-(-plan.to_ns // 1000))
     details.NumValuesPerNode = VALUES
     details.ReturnBounds = False
     request = ua.HistoryReadRequest()

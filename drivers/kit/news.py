@@ -1,4 +1,4 @@
-"""Decides what of a server's values is news, in which order it is said, and what its history adds. Pure.
+"""Decides what of a server's values is news, in which order it is said, and what is missing. Pure.
 
 One answer may hold several values of one point (its queue), while a scan has one row per point: the first values
 make the first scan, the second ones the second. After an outage a server tells every value anew: what is still the
@@ -97,7 +97,7 @@ class Said:
         source_ns: int64[n], newest source time posted, 0 = none.
         values, quality: float64[n], uint8[n], as posted then.
         lost: bool[n], said bad since, because the line was down.
-        before_ns: int64[n], ``source_ns`` as it was when the line was lost, then up to where the history was read.
+        before_ns: int64[n], up to here everything was told when the line was lost, 0 = unknown.
         first_ns: int64[n], source time of the first value told after that, 0 = not told yet.
     """
 
@@ -120,11 +120,24 @@ class Said:
             np.zeros(n, dtype=np.int64),
         )
 
-    def lose(self) -> None:
-        """The line is down and everything was said to be bad."""
+    def lose(self, told_until_ns: int) -> None:
+        """The line is down and everything was said to be bad.
+
+        Args:
+            told_until_ns: what was older than this by the server's clock had been told, 0 = unknown.
+        """
+        untold = self.lost & (self.before_ns > 0)  # not a word since the line was lost before
+        known = (self.source_ns > 0) & (told_until_ns > 0)
+        told = np.where(known, np.maximum(self.source_ns, told_until_ns), 0)
+        self.before_ns = np.where(untold, self.before_ns, told)
         self.lost[:] = True
-        self.before_ns = self.source_ns.copy()
         self.first_ns[:] = 0
+
+    def owe(self) -> tuple[TimeArray, TimeArray]:
+        """Between which times, int64[n] each, the line was lost, of what was told since; once only."""
+        after_ns, until_ns = self.before_ns, self.first_ns.copy()
+        self.before_ns = np.where(until_ns > 0, 0, after_ns)
+        return after_ns, until_ns
 
     def news(
         self, rows: NDArray[np.intp], values: ValueArray, quality: QualityArray, source_ns: TimeArray
@@ -149,13 +162,3 @@ class Said:
         source_ns[again & lost] = 0
         keep: BoolArray = ~again | lost
         return keep
-
-    def missing(self, rows: NDArray[np.intp], source_ns: TimeArray, from_ns: int) -> BoolArray:
-        """Which values of a history lie between what was told before the outage and what was told after it."""
-        lower = np.maximum(self.before_ns[rows], from_ns)
-        between: BoolArray = (source_ns > lower) & (source_ns < self.first_ns[rows])
-        return between
-
-    def remember(self, rows: NDArray[np.intp], source_ns: TimeArray) -> None:
-        """Note values of a history as said, each row once: what overlaps is not said again."""
-        self.before_ns[rows] = np.maximum(self.before_ns[rows], source_ns)

@@ -17,6 +17,7 @@ _PUBLISH_RESPONSE: Final = 829
 _DATA_CHANGE: Final = 811
 _STATUS_CHANGE: Final = 820
 _HISTORY_DATA: Final = 658
+_BAD_DECODING: Final = 0x8007_0000
 
 
 class FaultError(Exception):
@@ -55,7 +56,7 @@ class Remembered:
     """What a server's history has of one node.
 
     Attributes:
-        status: of this node's answer.
+        status: of this node's answer; BadDecodingError where something else came than raw values.
         more: continuation point, empty at the end.
         values: None where there is nothing.
     """
@@ -115,7 +116,8 @@ def history_answer(content: bytes) -> list[Remembered]:
         more = message.counted()
         kind, body = _extension(message)
         values = data_values(body, with_handle=False) if kind == _HISTORY_DATA else None
-        found.append(Remembered(status, more, values))
+        foreign = values is None and kind != 0 and not status >> 31
+        found.append(Remembered(_BAD_DECODING if foreign else status, more, values))
     return found
 
 

@@ -84,20 +84,13 @@ class Columns:
         self.said.news(rows, values, quality, source_ns)
         return self._scan(rows, values, quality, source_ns, exact, taken)
 
-    def past(self, found: DataValues, from_ns: int, taken: Taken) -> Iterator[Scan]:
-        """What a history has between what was said before the outage and after it, each value once."""
-        places = np.flatnonzero(self.said.missing(found.handles.astype(np.intp), found.source_ns, from_ns))
-        rows_of, stamps = found.handles[places], found.source_ns[places]
-        order = np.lexsort((stamps, rows_of))  # a server may tell them in any order, and twice
-        new = np.ones(len(order), dtype=np.bool_)
-        new[1:] = (np.diff(rows_of[order]) != 0) | (np.diff(stamps[order]) != 0)
-        missing = news.chosen(found, places[order[new]])
-        for turn in news.in_turn(missing.handles):
-            one = news.chosen(missing, turn)
+    def past(self, found: DataValues, taken: Taken) -> Iterator[Scan]:
+        """What a history adds, which is said as it comes and is no news: its rows in their order, any number each."""
+        for turn in news.in_turn(found.handles):
+            one = news.chosen(found, turn)
             rows = one.handles.astype(np.intp)
             values, quality, exact = self._judged(one, rows)
             yield self._scan(rows, values, quality, one.source_ns, exact, taken, history=True)
-            self.said.remember(rows, one.source_ns)
 
     def _scan(
         self,

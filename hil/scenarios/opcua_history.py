@@ -51,7 +51,8 @@ class Effort:
     Attributes:
         items: how many there are.
         cut_s: how long the line is cut each time.
-        again_s: how long it is cut again, each time during the backfill after a cut of ``FIRST_S``.
+        again_s: how long it is cut again, behind a cut of ``FIRST_S``: each time while the history of what was cut
+            before is being read.
         page: so many values of an item the server gives in one answer.
     """
 
@@ -62,10 +63,10 @@ class Effort:
 
 
 FIRST_S: Final = 8.0
-FULL: Final = Effort(200, (20.0, 5.0, 40.0), (), 5)
-LONG: Final = Effort(200, (300.0, 5.0, 60.0, 60.0), (), 20)
-"""A cut during the backfill loses the rest of it (drivers/opcua.md, Limits), so neither plays one yet."""
+FULL: Final = Effort(200, (20.0, 5.0, 40.0), (3.0, 5.0), 5)
+LONG: Final = Effort(200, (300.0, 5.0, 60.0, 60.0), (3.0, 10.0, 5.0), 20)
 SHORT: Final = Effort(20, (5.0,), (), 2)
+SHORT_AGAIN: Final = Effort(20, (), (3.0,), 2)
 BACKFILL_S: Final = 20.0
 """By then the history is asked for, or never."""
 
@@ -127,12 +128,12 @@ async def _cut_and_plug_in(plc: OpcuaPlc, names: list[str], effort: Effort) -> l
     for cut_s in effort.cut_s:
         aways.append(await _cut(plc, cut_s))
         await asyncio.sleep(SETTLE_S)
-    for again_s in effort.again_s:
+    for number, cut_s in enumerate((FIRST_S, *effort.again_s) if effort.again_s else ()):
         asked = plc.services["HistoryRead"]
-        aways.append(await _cut(plc, FIRST_S))
-        await _until_asked(plc, asked)
-        aways.append(await _cut(plc, again_s))
-        await asyncio.sleep(SETTLE_S)
+        aways.append(await _cut(plc, cut_s))
+        if number < len(effort.again_s):
+            await _until_asked(plc, asked)
+    await asyncio.sleep(SETTLE_S)
     plant.cancel()
     with suppress(asyncio.CancelledError):
         await plant

@@ -749,6 +749,157 @@ def test_more_history_than_the_bound_is_left_and_said(
     asyncio.run(story())
 
 
+def test_a_line_lost_again_while_the_history_is_read_loses_nothing_of_it(
+    pki: dict[str, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "PAUSE_S", 0.2)
+
+    async def story() -> None:
+        async with (
+            plant(pki["server"], variables={"gas": 0.0, "level": 7.0}, prepare=historized(5)) as far,
+            wire_to(far.port) as wire,
+        ):
+            await far.server.historize_node_data_change([far.nodes["gas"]], count=1000)
+            catch = Catch()
+            one = source(pki, wire.port, catch.post, (at("gas"), at("level")), timeout_s=1.0)
+            async with running(one):
+                await catch.until(any_good)
+                written = []
+                for number in range(1, 4):
+                    written += await outage(far, wire, catch, 20)
+                    await eventually(lambda number=number: len(told(catch.scans, history=True)) >= 5 * number)  # type: ignore[misc]
+                    assert len(told(catch.scans, history=True)) < 15 * number, "still being read"
+                await eventually(lambda: len(told(catch.scans, history=True)) == 3 * 19)
+                past = told(catch.scans, history=True)
+                assert past == [one for place, one in enumerate(written, 1) if place % 20], "in order, once"
+                assert one.state().counters["history_given_up"] == 0
+
+    asyncio.run(story())
+
+
+def test_a_server_that_falls_whenever_its_history_is_asked_for_is_not_asked_for_ever(
+    pki: dict[str, Credentials], caplog: pytest.LogCaptureFixture
+) -> None:
+    falls: list[asyncio.Task[None]] = []
+
+    async def story() -> None:
+        async with (
+            plant(pki["server"], variables={"gas": 0.0}) as far,
+            wire_to(far.port) as wire,
+        ):
+
+            async def fall() -> None:
+                await wire.cut()
+                await far.put("gas", 50.0 + len(falls))
+                await wire.mend()
+
+            async def read(_: object) -> Any:
+                falls.append(asyncio.create_task(fall()))
+                await asyncio.sleep(1)
+                return []
+
+            far.server.iserver.history_manager.read_history = read  # type: ignore[method-assign,assignment]
+            catch = Catch()
+            one = source(pki, wire.port, catch.post, (at("gas"),), timeout_s=1.0)
+            async with running(one):
+                await catch.until(any_good)
+                await outage(far, wire, catch, 3)
+                await eventually(lambda: "it is not any more" in caplog.text)
+                await asyncio.gather(*falls)
+                await catch.until(any_good)
+                await outage(far, wire, catch, 3)
+                await catch.until(any_good)
+                await asyncio.sleep(0.5)
+                assert one.state().connected
+                assert len(falls) == backfill.MAX_BROKEN
+                assert one.state().counters["history_given_up"] >= 1
+
+    asyncio.run(story())
+
+
+def remembered(content: Any, status: int = 0) -> ua.HistoryReadResult:
+    """What a history answers of one node; with what it has as if all were well."""
+    return ua.HistoryReadResult(ua.StatusCode(status), None, content)  # type: ignore[arg-type]
+
+
+def past_values(*contents: Any) -> ua.HistoryData:
+    """Values from a moment ago, one behind the other."""
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=0.1)
+    moments = [start + dt.timedelta(microseconds=place) for place in range(len(contents))]
+    stamped = [
+        ua.DataValue(ua.Variant(content), StatusCode=ua.StatusCode(0), SourceTimestamp=moment)  # type: ignore[arg-type]
+        for content, moment in zip(contents, moments, strict=True)
+    ]
+    return ua.HistoryData(stamped)
+
+
+@pytest.mark.parametrize(
+    ("results", "levels", "qualities", "given_up"),
+    [
+        (lambda: [remembered(past_values(66.0))], [], [], 2),
+        (lambda: [remembered(past_values(66.0))] * 3, [], [], 2),
+        (
+            lambda: [remembered(past_values(66.0), ua.StatusCodes.BadTimeout), remembered(past_values(5.0))],
+            [5.0],
+            [],
+            1,
+        ),
+        (
+            lambda: [remembered(ua.HistoryEvent([])), remembered(past_values(5.0))],
+            [5.0],
+            [],
+            1,
+        ),
+        (
+            lambda: [remembered(past_values("66", [66.0], math.nan)), remembered(past_values(5.0))],
+            [5.0],
+            [bad(Cause.GARBLED), bad(Cause.GARBLED), bad(Cause.DEVICE_FAULT)],
+            0,
+        ),
+    ],
+    ids=["fewer", "more", "bad status", "events", "no numbers"],
+)
+def test_a_history_that_is_torn_or_foreign_inside_gives_a_cause_or_a_gap_and_never_a_number(
+    results: Callable[[], list[ua.HistoryReadResult]],
+    levels: list[float],
+    qualities: list[int],
+    given_up: int,
+    pki: dict[str, Credentials],
+) -> None:
+    async def read(_: object) -> Any:
+        return results()
+
+    def prepare(server: Server) -> None:
+        server.iserver.history_manager.read_history = read  # type: ignore[method-assign,assignment]
+
+    async def story() -> None:
+        async with (
+            plant(pki["server"], variables={"gas": 0.0, "level": 0.0}, prepare=prepare) as far,
+            wire_to(far.port) as wire,
+        ):
+            catch = Catch()
+            one = source(pki, wire.port, catch.post, (at("gas"), at("level")), timeout_s=1.0)
+            async with running(one):
+                await catch.until(any_good)
+                await wire.cut()
+                await catch.until(all_lost)
+                await asyncio.sleep(0.3)
+                for name in ("gas", "level"):  # told again later than what the history makes up
+                    await far.put(name, 1.0, stamp=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=20))
+                await wire.mend()
+                await catch.until(any_good)
+                await eventually(lambda: one.state().counters["history_given_up"] == given_up)
+                past = len(levels) + len(qualities)
+                await eventually(lambda: one.state().counters["history"] == past)
+                assert told(catch.scans, history=True) == []
+                assert [value for value, _ in told(catch.scans, 1, history=True)] == levels
+                wrong = [scan.quality[0] for scan in catch.scans if scan.history and scan.points[0] == 0]
+                assert wrong == qualities
+                assert one.state().counters["reconnects"] == 2
+
+    asyncio.run(story())
+
+
 # --- browsing -----------------------------------------------------------------------------------------
 
 

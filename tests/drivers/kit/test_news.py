@@ -1,4 +1,4 @@
-"""What is news: order within one answer, what is said again after an outage, what a history adds."""
+"""What is news: order within one answer, what is said again after an outage, what is missing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.kit import news
-from drivers.kit.backfill import VALUES, Backfill
 from drivers.kit.data_value import DataValues
 from drivers.kit.quality import GOOD
-from drivers.kit.ua_answer import Remembered
 
 S = 10**9
 
@@ -62,63 +60,43 @@ def test_the_same_value_with_the_same_time_is_no_news_unless_it_was_lost_meanwhi
     said = news.Said.nothing(3)
     assert say(said, [0, 1, 2], [1, 2, 3], [5, 5, 0]) == ([True] * 3, [5, 5, 0])
     assert say(said, [0, 1, 2], [1, 2.5, 3], [5, 5, 0]) == ([False, True, True], [5, 5, 0])
-    said.lose()
+    said.lose(5)
     assert say(said, [0, 1], [1, 9], [5, 8]) == ([True, True], [0, 8])
     assert said.before_ns.tolist() == [5, 5, 0]
     assert said.first_ns.tolist() == [5, 8, 0]
     assert say(said, [0], [1], [5]) == ([False], [5])
 
 
-def plan(said: news.Said, without: list[bool], nodes: int = 2) -> Backfill | None:
-    return Backfill.plan(said, np.array(without), 100 * S, 130 * S, 1.0, nodes)
+def stamps(columns: tuple[np.ndarray, np.ndarray]) -> list[list[int]]:
+    return [(column // S).tolist() for column in columns]
 
 
-def test_only_rows_that_moved_on_are_asked_for_within_the_bounds() -> None:
-    said = news.Said.nothing(5)
-    say(said, [0, 1, 2, 3], [1, 1, 1, 1], [90 * S] * 4)
-    assert plan(said, [False] * 5) is None, "nothing was told since"
-    said.lose()
-    say(said, [0, 1, 2, 3, 4], [2, 2, 1, 2, 2], [125 * S, 126 * S, 90 * S, 127 * S, 128 * S])
-    found = plan(said, [False, False, False, True, False], nodes=1)
-    assert found is not None
-    assert [list(page.points) for page in found.pages] == [[0], [1]], "2 is the same, 3 has none, 4 is new"
-    assert found.pages[0].from_ns == 98 * S
-    late = Backfill.plan(said, np.zeros(5, dtype=np.bool_), 100 * S, 10**6 * S, 1.0, 9)
-    assert late is not None
-    assert late.from_ns == 10**6 * S - 86_400 * S
+def test_what_was_told_before_an_outage_and_first_after_it_is_owed_once() -> None:
+    said = news.Said.nothing(4)
+    say(said, [0, 1, 2], [1, 1, 1], [90 * S, 70 * S, 90 * S])
+    said.lose(80 * S)
+    say(said, [0, 1, 3], [2, 2, 2], [125 * S, 126 * S, 127 * S])
+    say(said, [0], [3], [130 * S])
+    assert stamps(said.owe()) == [[90, 80, 90, 0], [125, 126, 0, 127]], "1 had not changed for long, 3 is new"
+    assert stamps(said.owe())[0] == [0, 0, 90, 0], "2 was not told since"
+    say(said, [2], [2], [140 * S])
+    assert stamps(said.owe()) == [[0, 0, 90, 0], [125, 126, 140, 127]]
 
 
-def test_continuation_points_and_silent_cuts_are_followed_until_the_bound() -> None:
-    said = news.Said.nothing(3)
-    say(said, [0, 1, 2], [1, 1, 1], [90 * S] * 3)
-    said.lose()
-    say(said, [0, 1, 2], [2, 2, 2], [125 * S] * 3)
-    found = plan(said, [False] * 3, nodes=3)
-    assert found is not None
-    page = found.pages.pop()
-    without = np.zeros(3, dtype=np.bool_)
-    stamps = [110 * S + place for place in range(VALUES)]
-    many = values([0] * VALUES, [0.0] * VALUES, stamps)
-    taken = found.take(
-        page,
-        [
-            Remembered(0, b"next", values([0], [1], [105 * S])),
-            Remembered(0, b"", many),
-            Remembered(0x8072_0000, b"", None),
-        ],
-        without,
-    )
-    assert taken is not None
-    assert taken.handles.tolist() == [0] + [1] * VALUES
-    assert without.tolist() == [False, False, True]
-    assert [(dict(page.points), page.from_ns) for page in found.pages] == [
-        ({0: b"next"}, 98 * S),
-        ({1: b""}, stamps[-1]),
-    ]
-    assert not found.over
-    found.left = 0
-    assert found.over
-    between = said.missing(np.array([0, 0, 0, 0]), np.array([90, 91, 124, 125]) * S, 0)
-    assert between.tolist() == [False, True, True, False]
-    said.remember(np.array([0]), np.array([110 * S]))
-    assert said.missing(np.array([0, 0]), np.array([110, 111]) * S, 0).tolist() == [False, True]
+def test_an_outage_goes_on_for_what_was_not_told_before_the_next() -> None:
+    said = news.Said.nothing(2)
+    say(said, [0, 1], [1, 1], [90 * S] * 2)
+    said.lose(80 * S)
+    say(said, [0], [2], [125 * S])
+    assert stamps(said.owe()) == [[90, 90], [125, 0]]
+    said.lose(150 * S)
+    say(said, [0, 1], [3, 3], [170 * S] * 2)
+    assert stamps(said.owe()) == [[150, 90], [170, 170]]
+
+
+def test_where_nobody_knows_when_the_line_was_lost_nothing_is_owed() -> None:
+    said = news.Said.nothing(1)
+    say(said, [0], [1], [90 * S])
+    said.lose(0)
+    say(said, [0], [2], [125 * S])
+    assert stamps(said.owe())[0] == [0]

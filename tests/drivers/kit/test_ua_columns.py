@@ -44,10 +44,10 @@ def reading(to: Columns, *values: ua.DataValue, watch: Watch | None = None, at_s
     return to.reading(found, Taken(77, round(at_s * S)), watch)
 
 
-def past(to: Columns, row: int, *values: ua.DataValue, from_ns: int = 0) -> list[Scan]:
+def past(to: Columns, row: int, *values: ua.DataValue) -> list[Scan]:
     (found,) = history_answer(history((0, None, ua.HistoryData(list(values)))))
     assert found.values is not None
-    return list(to.past(news.joined([(row, found.values)]), from_ns, TAKEN))
+    return list(to.past(news.joined([(row, found.values)]), TAKEN))
 
 
 def rows(scan: Scan) -> list[tuple[int, float]]:
@@ -107,7 +107,7 @@ def test_the_same_value_with_the_same_time_is_said_once_but_a_new_time_or_none_i
 def test_after_an_outage_the_same_is_said_again_without_its_time() -> None:
     to = columns(point(), point(1))
     changes(to, (0, data(1.0, S)), (1, data(2.0, S)))
-    to.said.lose()
+    to.said.lose(5 * S)
     (scan,) = changes(to, (0, data(1.0, S)), (1, data(3.0, 2 * S)))
     assert rows(scan) == [(0, 1.0), (1, 3.0)]
     assert scan.source_ns is not None
@@ -363,62 +363,18 @@ def test_a_range_is_judged_in_units_once_and_not_by_the_watch_again() -> None:
 # --- history ------------------------------------------------------------------------------------------
 
 
-def lost(first: int = 10, then: int = 20) -> Columns:
-    """Two rows, told before an outage and after it, in seconds; a third that was never told."""
-    to = columns(point(), point(1), point(2))
-    changes(to, (0, data(1.0, first * S)), (1, data(1.0, first * S)))
-    to.said.lose()
-    changes(to, (0, data(2.0, then * S)), (1, data(2.0, then * S)))
-    return to
-
-
-def stamps(scans: list[Scan]) -> list[int]:
-    found = []
-    for scan in scans:
-        assert scan.history
-        assert scan.source_ns is not None
-        found += scan.source_ns.tolist()
-    return found
-
-
-def test_a_history_adds_what_lies_strictly_between() -> None:
-    at = [9 * S, 10 * S, 10 * S + 1000, 15 * S, 20 * S - 1000, 20 * S, 21 * S]
-    scans = past(lost(), 1, *(data(float(place), ns) for place, ns in enumerate(at)))
-    assert stamps(scans) == at[2:5]
-    assert [rows(scan) for scan in scans] == [[(1, 2.0)], [(1, 3.0)], [(1, 4.0)]]
-
-
-def test_a_history_out_of_order_and_with_doubles_comes_in_order_and_once() -> None:
-    told = [13, 12, 14, 12, 13]
-    scans = past(lost(), 0, *(data(1.0, at * S) for at in told))
-    assert stamps(scans) == [12 * S, 13 * S, 14 * S]
-
-
-def test_a_history_begins_where_it_was_asked_from_and_has_a_time() -> None:
-    to = lost()
-    assert stamps(past(to, 0, *(data(1.0, at * S) for at in (13, 14, 15)), from_ns=14 * S)) == [15 * S]
-    assert past(to, 1, data(1.0), data(2.0, 0)) == []
-    assert past(to, 0) == []
-
-
-def test_what_overlaps_is_said_once() -> None:
-    to = lost()
-    assert stamps(past(to, 0, data(1.0, 12 * S), data(1.0, 13 * S))) == [12 * S, 13 * S]
-    assert stamps(past(to, 0, data(1.0, 13 * S), data(1.0, 14 * S))) == [14 * S]
-    assert stamps(past(to, 1, data(1.0, 12 * S))) == [12 * S], "each row by itself"
-
-
-def test_a_row_that_was_not_told_since_has_no_end_and_so_no_history() -> None:
-    to = lost()
-    assert past(to, 2, data(1.0, 15 * S)) == []
-    to.said.lose()
-    assert past(to, 0, data(1.0, 25 * S)) == []
+def test_a_history_is_posted_in_turn_and_marked() -> None:
+    scans = past(columns(point(), point(1)), 1, data(1.0, 12 * S), data(2.0, 13 * S))
+    assert [rows(scan) for scan in scans] == [[(1, 1.0)], [(1, 2.0)]]
+    assert [scan.source_ns.tolist() for scan in scans if scan.source_ns is not None] == [[12 * S], [13 * S]]
+    assert all(scan.history for scan in scans)
+    assert past(columns(point()), 0) == []
 
 
 def test_a_history_is_judged_like_anything_else_and_leaves_alone_what_is_said_live() -> None:
     to = columns(point(scale=0.5, range_lo=0.0, range_hi=10.0), point(1))
     changes(to, (0, data(2.0, 10 * S)), (1, data(1.0, 10 * S)))
-    to.said.lose()
+    to.said.lose(5 * S)
     live = [(0, data(4.0, 20 * S)), (1, data(1.0, 20 * S))]
     changes(to, *live)
     told = [

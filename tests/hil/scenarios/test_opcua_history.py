@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hil.scenarios import opcua_history, opcua_restart
-from hil.scenarios.opcua_history import SHORT
+from hil.scenarios.opcua_history import SHORT, SHORT_AGAIN
 
 pytestmark = pytest.mark.scenario
 
@@ -16,6 +16,15 @@ def test_nothing_measured_behind_the_cut_line_is_lost():
     assert figures["verdict"] == "pass"
     assert figures["from_history"] >= 4 * SHORT.items
     assert figures["continued"] >= SHORT.items
+    assert figures["unmarked"] == figures["lost"] == figures["doubled"] == 0
+
+
+def test_nothing_is_lost_where_the_line_is_cut_again_while_the_history_is_being_read():
+    figures = asyncio.run(opcua_history.measure(SHORT_AGAIN))
+    assert figures["problems"] == []
+    assert figures["verdict"] == "pass"
+    assert figures["kills"] == 1 + len(SHORT_AGAIN.again_s)
+    assert figures["from_history"] >= 9 * SHORT_AGAIN.items
     assert figures["unmarked"] == figures["lost"] == figures["doubled"] == 0
 
 
