@@ -31,11 +31,13 @@ from buffer.writer import SpoolWriter
 from drivers.kit.contract import Source
 from gateway import config as configuration
 from gateway.alarm.life import AlarmChanged
-from gateway.beginning import standing, start_entries
+from gateway.alarm.people import Command
+from gateway.beginning import held_back, standing, start_entries
 from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer
-from gateway.engine import Capture, Engine, UnknownAlarmError, WatchedDevice
+from gateway.desk import alarms as alarm_desk
+from gateway.engine import Capture, Engine, WatchedDevice
 from gateway.errors import Exit, UserFacingError
 from gateway.instant import Now, rfc3339, step_between_ns
 from gateway.intake import Intake
@@ -52,7 +54,6 @@ from gateway.status import alarms_view, endurance_s, identity_view, points_view,
 from gateway.supervise import Supervisor
 from gateway.uplink.message import Context
 from gateway.uplink.sender import Sender, make_senders
-from gateway.words import said
 
 BEAT_S: Final = 1.0
 """How often the house looks after itself."""
@@ -169,13 +170,19 @@ class House:
             self._outputs = tuple(Output(o, self._config.rev) for o in self._config.outputs)
             stack.callback(self._close_outputs)
             opened = await self._open_spool(stack)
-            engine = Engine(self._watched(), standing(opened.state)[0], self._started)
+            engine = Engine(
+                self._watched(),
+                standing(opened.state)[0],
+                self._started,
+                held=held_back(opened.state),
+                settings=self._config.alarms,
+            )
             self._senders = self._make_senders(opened)
             links, core, field = (Supervisor(self._fell) for _ in range(3))
             stack.push_async_callback(self._stop, links)
             self._intake = self._make_intake(engine)
             stack.push_async_callback(self._last_flush, core)
-            control = ControlServer(self._config, self)
+            control = ControlServer(self._config, self, alarm_desk.deeds(self._do))
             await control.start()
             stack.push_async_callback(control.close)
             stack.push_async_callback(self._stop, field)
@@ -393,19 +400,10 @@ class House:
         )
         return view
 
-    def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
-        """A person has seen an alarm.
-
-        Raises:
-            UserFacingError: no live alarm has this id.
-        """
+    def _do(self, actor: str, command: Command) -> None:
+        """Carry out what a person wants with an alarm; see ``Engine.command``."""
         now = self._clock.now()
-        try:
-            outcome = self._intake.engine.acknowledge(alarm_id, actor, note, now)
-        except UnknownAlarmError as e:
-            raise said("E-NAME-ALARM", alarm_id) from e
-        self._intake.decide(outcome, now)
-        return {"alarm_id": alarm_id, "acknowledged": True}
+        self._intake.decide(self._intake.engine.command(actor, command, now), now)
 
     # -- stopping -------------------------------------------------------------------------------------
 

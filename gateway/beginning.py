@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import Final
 
 from buffer.record import Gap
 from buffer.settings import Opened
+from gateway.alarm.entry import Entry
 from gateway.alarm.life import Alarm, restore
+from gateway.alarm.people import Held, held
 from gateway.instant import Now, rfc3339
 from gateway.pending import gap_item
 from gateway.plant import Config
@@ -16,6 +18,8 @@ from gateway.pointlists import CURRENT, PREFIX, PointLists
 
 ALARM: Final = "alarm/"
 """An alarm's state is kept under this and its condition."""
+HOLD: Final = "hold/"
+"""A shelf or a time out of service is kept under this, see ``Held.key``."""
 
 
 def standing(state: Mapping[str, bytes]) -> tuple[list[Alarm], list[str]]:
@@ -31,13 +35,14 @@ def standing(state: Mapping[str, bytes]) -> tuple[list[Alarm], list[str]]:
     return alarms, unreadable
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One journal record to be, with the state that is kept beside it."""
-
-    kind: str
-    item: dict[str, object]
-    state: dict[str, bytes | None] = field(default_factory=dict)
+def held_back(state: Mapping[str, bytes]) -> list[Held]:
+    """What people held back at the last stop; one that cannot be read holds nothing back."""
+    found: list[Held] = []
+    for key, value in state.items():
+        if key.startswith(HOLD):
+            with suppress(ValueError):
+                found.append(held(value))
+    return found
 
 
 BOOT: Final = "boot"

@@ -13,7 +13,7 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +47,6 @@ class Answers(Protocol):
         """How everything is; with ``points`` also every point's last value."""
         ...
 
-    def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
-        """Acknowledge one alarm.
-
-        Raises:
-            UserFacingError: no such alarm.
-        """
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -62,6 +54,19 @@ class Peer:
 
     user: str
     role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that can be asked for by name; ``gateway.desk`` has them.
+
+    Attributes:
+        role: the least role it needs.
+        do: called on the loop's thread with the request and who asks; must not block. Raises UserFacingError.
+    """
+
+    role: str
+    do: Callable[[Mapping[str, Any], Peer], object]
 
 
 def socket_path(config: Config) -> Path:
@@ -97,12 +102,14 @@ class ControlServer:
     Args:
         config: names the socket's folder and the roles.
         answers: the house.
+        deeds: everything else that can be asked for, by its ``op``.
     """
 
-    def __init__(self, config: Config, answers: Answers) -> None:
+    def __init__(self, config: Config, answers: Answers, deeds: Mapping[str, Deed]) -> None:
         self._path = socket_path(config)
         self._roles = config.roles
         self._answers = answers
+        self._deeds = deeds
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -189,11 +196,36 @@ class ControlServer:
                 return self._answers.status(points=False)["alarms"]
             case {"op": "read"}:
                 return _read(self._answers.status(points=True)["points"], request.get("name"))
-            case {"op": "ack", "alarm_id": str(alarm_id)}:
-                _need("operator", peer)
-                return self._answers.acknowledge(alarm_id, peer.user, str(request.get("note", "")))
+            case {"op": str(op)} if op in self._deeds:
+                deed = self._deeds[op]
+                _need(deed.role, peer)
+                return deed.do(request, peer)
             case _:
                 raise said("E-CONTROL-REQUEST", "", most=MAX_REQUEST_BYTES)
+
+
+def text_of(request: Mapping[str, Any], name: str, most: int) -> str:
+    """A field of a request that must be a text of 1 to ``most`` characters.
+
+    Raises:
+        UserFacingError: it is not.
+    """
+    value = request.get(name)
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= most:
+        raise said("E-NAME-FIELD", "", field=name, most=most)
+    return value.strip()
+
+
+def seconds_of(request: Mapping[str, Any], name: str, most_s: float) -> float:
+    """A field of a request that must be a number of seconds above 0 and at most ``most_s``.
+
+    Raises:
+        UserFacingError: it is not.
+    """
+    value = request.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most_s:
+        raise said("E-NAME-SECONDS", "", field=name, most_s=f"{most_s:g}")
+    return float(value)
 
 
 def ask(path: Path, request: dict[str, Any]) -> Any:

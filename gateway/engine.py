@@ -1,37 +1,43 @@
 """Scans in, decisions out. Pure: every decision is a function of its arguments, ``now`` among them.
 
-Over 400 lines because it is one class over one set of columns; the alarm's life and the limits are beside it.
+Over 400 lines because it is one class over one set of columns; limits, lives and what people do are beside it.
 
 Judges whole columns; Python objects appear only where something changes. Rules, in their order of weight:
 
-1. A bad value neither raises nor clears a process limit: the alarm keeps its state.
+1. A bad value neither raises nor clears a process limit: the alarm keeps its state, marked last known.
 2. An uncertain value may raise a limit and never clears one.
 3. A number that is not finite is bad, whatever its quality byte says.
 4. Bad quality is an alarm of its own: one per source while all its points lack communication, else one per
    point; so is a value out of range (``BEYOND``), which a broken loop may be. Causes that people bring about on
-   purpose (``ON_PURPOSE``) are shown, are no alarm and clear none.
+   purpose (``ON_PURPOSE``) are shown, are no alarm, clear none, and suppress by design those of their point.
 5. A source falls and comes back as one, whatever the number of its scans: while part of its points is missing and
    may be only the first or the last, there is its one alarm or none yet; after ``sources.SETTLE_S`` there is one per
    point that is still missing.
 6. A scan group whose scans stop coming is treated as one that says "not read".
 7. What a source's history gave is recorded and never judged: it says nothing about now.
+8. A test judges its injected value beside the real one: the plant is watched on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from drivers.kit.quality import GOOD, Cause, QualityArray, Status, bad, cause_of, is_bad
+from drivers.kit.quality import GOOD, Cause, QualityArray, Status, bad, cause_of, is_bad, is_good
 from drivers.kit.quality import quality as quality_of
-from drivers.kit.scan import IndexArray, Scan
-from gateway.alarm import life
-from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind
-from gateway.alarm.limits import LEVELS, Level, LimitTable, MaskArray
+from drivers.kit.scan import IndexArray, Scan, ValueArray
+from gateway.alarm.bank import VALUE, Bank, Step
+from gateway.alarm.contacts import Contacts
+from gateway.alarm.derived import Deviations, Rates
+from gateway.alarm.entry import Entry
+from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind, Subject
+from gateway.alarm.limits import Limits, MaskArray, Rows
+from gateway.alarm.people import AlarmSettings, Command, EndTest, Held, Test
+from gateway.alarm.register import Register
+from gateway.alarm.trial import Trials
 from gateway.instant import Now
 from gateway.plant import PointConfig
 from gateway.silence import Silence, stale_after_ns
@@ -49,23 +55,18 @@ _ALARMING: Final = np.array([Cause(c) not in ON_PURPOSE if c < len(Cause) else T
 _COMM: Final = np.array([c in (Cause.COMM, Cause.NOT_READ) for c in range(64)])
 _BEYOND: Final = np.isin(np.arange(256), [quality_of(Status.UNCERTAIN, cause) for cause in BEYOND])
 """For every quality byte: the value is kept, and out of range."""
-_SIDES: Final[tuple[tuple[str, AlarmType, tuple[int, ...]], ...]] = (
-    ("low", "limit", (0, 1)),
-    ("high", "limit", (3, 2)),
-    ("state", "digital", (4,)),
-)
-"""(name, type, columns of the limit table from worst to mildest): one excursion at a time each."""
+_SUPPRESSING: Final = np.isin(np.arange(64), list(ON_PURPOSE - {Cause.STARTUP}))
+_QUALITY_LEVELS: Final = {Cause.FROZEN: "FROZEN", Cause.OVER_RANGE: "RANGE", Cause.UNDER_RANGE: "RANGE"}
+"""Level of a quality alarm by its cause; BAD for every other."""
+_SIDE_NAMES: Final = ("low", "high", "state", "fall", "rise", "below", "above", "quality")
 
-Rows = NDArray[np.intp]
 FIRST_READ_NS: Final = 60_000_000_000
 """A point may be starting for at least this long and at most twice as long; then it is not read."""
 
+_USUAL: Final = AlarmSettings()
+
 MEMO_ROWS: Final = 1_024
 """Groups of devices whose rows are remembered."""
-
-
-class UnknownAlarmError(LookupError):
-    """No live alarm has this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,19 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to be done; the order of the fields is the order of the deeds."""
+    """What is to be done; the order of the fields is the order of the deeds.
+
+    Attributes:
+        sirens: changes that sound, or fall silent.
+        changes: every change, for the record and the recipients.
+        entries: what else is to be on record.
+        scans: readings to be recorded.
+        captures: pictures that are wanted.
+    """
 
     sirens: tuple[AlarmChanged, ...] = ()
     changes: tuple[AlarmChanged, ...] = ()
+    entries: tuple[Entry, ...] = ()
     scans: tuple[Scan, ...] = ()
     captures: tuple[Capture, ...] = ()
 
@@ -112,17 +122,32 @@ class Outcome:
 class Engine:
     """All points of a gateway as columns, and the alarms that stand.
 
+    Args:
+        devices: with their points, which are the rows of the columns.
+        standing: alarms that stood at the last stop.
+        now: the start.
+        held: what people held back then.
+        settings: bounds of what people may do.
+
     Attributes:
         values: float64[n], last value of each point that was not bad; NaN before the first.
         quality: uint8[n], quality of the last reading.
         taken_ns: int64[n], UTC of the last reading, 0 before the first.
         value_ns: int64[n], UTC of the reading that ``values`` holds, 0 before the first.
-        alarms: live alarms by condition: active, or returned and not yet acknowledged.
+        register: alarms that stand and what people have decided about them.
         strangers: scans of unknown devices or of more points than the device has, refused and counted.
     """
 
-    def __init__(self, devices: Sequence[WatchedDevice], standing: Iterable[Alarm], now: Now) -> None:
-        self._points = tuple(point for device in devices for point in device.points)
+    def __init__(
+        self,
+        devices: Sequence[WatchedDevice],
+        standing: Iterable[Alarm],
+        now: Now,
+        *,
+        held: Iterable[Held] = (),
+        settings: AlarmSettings = _USUAL,
+    ) -> None:
+        self._points = [point for device in devices for point in device.points]
         n = len(self._points)
         self._devices = {device.name: device for device in devices}
         self._base: dict[str, int] = {}
@@ -138,46 +163,76 @@ class Engine:
         polled = np.array([device.polled for device in devices for _ in device.points], dtype=np.bool_)
         self._sources = Sources(names, periods_s, polled)
         self._quality_alarm = np.zeros(n, dtype=np.bool_)
-        self._peak = np.full((2, n), np.nan)  # of the low side and of all else: both may be active at once
+        self._quality_told: QualityArray = np.zeros(n, dtype=np.uint8)
         self._row = {point.point.name: row for row, point in enumerate(self._points)}
-        self._table = LimitTable(tuple(point.limits for point in self._points))
         self.values = np.full(n, np.nan)
         self.quality: QualityArray = np.full(n, bad(Cause.STARTUP), dtype=np.uint8)
         self.taken_ns = np.zeros(n, dtype=np.int64)
         self.value_ns = np.zeros(n, dtype=np.int64)
-        self.alarms: dict[str, Alarm] = {}
+        self.register = Register(standing, held, now, settings)
         self.strangers = 0
+        conditions = [point.conditions for point in self._points]
+        self._bank = Bank([point.limits for point in self._points], VALUE, self.values)
+        self._rates = Rates(conditions)
+        self._deviations = Deviations(conditions, self._row)
+        self._contacts = Contacts(conditions, self._row)
+        self._suppressed: dict[int, str] = {}
+        self._trials = Trials(self._shadow_of, settings)
         self._exact: dict[str, dict[int, int | str]] = {}
         self._rows_known: dict[object, tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
-        self._last_id_ns = 0
         self._starting = np.ones(n, dtype=np.bool_)
         self._starting_until_ns = now.mono_ns + FIRST_READ_NS
         stale_ns = [stale_after_ns(period) for period in periods_s]
         self._first_read_ns = now.mono_ns + np.where(
             polled, np.maximum(stale_ns, FIRST_READ_NS), FIRST_READ_NS
         )
-        self._changes: list[AlarmChanged] = []
+        self._trial_sirens: list[AlarmChanged] = []
+        self._trial_entries: list[Entry] = []
         self._captures: list[Capture] = []
-        for alarm in standing:
+        for row in range(n):
+            self._know(row)
+        for k, name in enumerate(self._sources.names):
+            self.register.know(
+                f"{name}/comm", Subject("", name, text=name, points=int(self._sources.size[k]))
+            )
+        for alarm in list(self.alarms.values()):
             self._restore(alarm)
         # A restored quality alarm is judged at the first scan even if the quality byte does not change.
         self._unsettled = bool(self._quality_alarm.any() or self._sources.down.any())
 
     @property
+    def alarms(self) -> dict[str, Alarm]:
+        """Live alarms by condition: active, or returned and not yet acknowledged or reset."""
+        return self.register.alarms
+
+    @property
     def points(self) -> tuple[PointConfig, ...]:
         """Every point; the rows of the columns."""
-        return self._points
+        return tuple(self._points)
 
     @property
     def devices_and_points(self) -> list[tuple[str, PointConfig]]:
         """The same with the name of each point's device."""
-        return [(name, point) for name, device in self._devices.items() for point in device.points]
+        names = [name for name, device in self._devices.items() for _ in device.points]
+        return list(zip(names, self._points, strict=True))
+
+    @property
+    def tests(self) -> list[dict[str, Any]]:
+        """Tests that run now."""
+        return self._trials.view()
 
     @property
     def next_deadline(self) -> int:
         """Monotonic nanoseconds at which ``tick`` has something to decide without new data."""
         silent = [silence.deadline_ns for silence in self._silence.values()]
-        return min((*silent, *self._sources.deadlines_ns, self._starting_until_ns))
+        return min(
+            *silent,
+            *self._sources.deadlines_ns,
+            self._starting_until_ns,
+            *(bank.table.next_due_ns for bank, _ in self._banks()),
+            self.register.next_deadline,
+            self._trials.next_deadline,
+        )
 
     @property
     def exact(self) -> dict[int, int | str]:
@@ -215,7 +270,7 @@ class Engine:
         return self._outcome(tuple(kept))
 
     def tick(self, now: Now) -> Outcome:
-        """Decide what no data brings about: groups that fell silent, sources that are not heard as a whole."""
+        """Decide what no data brings about: silence, delays, holds and tests that end."""
         silent = [
             self._not_read(name, now, rows)
             for name, silence in self._silence.items()
@@ -225,24 +280,49 @@ class Engine:
             self._come_back_in_part(k, now)
         if now.mono_ns >= self._starting_until_ns:
             silent += self._still_starting(now)
+        for bank, rows in self._banks():
+            self._carry_out(bank, rows, bank.expire(now.mono_ns), now)
+        self.register.tick(now)
+        self._take_trial(self._trials.tick(now))
         return self.step(silent, now)
 
-    def acknowledge(self, alarm_id: str, actor: str, note: str, now: Now) -> Outcome:
-        """A person has seen an alarm; a second acknowledgement changes nothing.
+    def command(self, actor: str, command: Command, now: Now) -> Outcome:
+        """Carry out what a person wants; what changes nothing does nothing.
 
         Raises:
-            UnknownAlarmError: no live alarm has this id.
+            UnknownAlarmError: no alarm, condition, point or test has this name.
+            RefusedError: it cannot be done now.
         """
-        alarm = next((a for a in self.alarms.values() if a.alarm_id == alarm_id), None)
-        if alarm is None:
-            raise UnknownAlarmError(alarm_id)
-        if not alarm.acknowledged:
-            self._change(life.acknowledged(alarm, actor, note, now.utc_ns))
+        if isinstance(command, Test | EndTest):
+            self._take_trial(self._trials.command(actor, command, now))
+        else:
+            self.register.command(actor, command, now)
         return self._outcome(())
 
     def condition(self, name: str, cause: str, now: Now) -> Outcome:
         """A part of the gateway itself is well (``cause`` = "") or not, and why; repeats change nothing."""
-        self._raise_or_clear(f"gateway/{name}", "gateway", "", name, "FAULT", cause, now)
+        condition = f"gateway/{name}"
+        if not self.register.knows(condition):
+            self.register.know(condition, Subject("", name, text=name))
+        self._raise_or_clear(condition, "gateway", "FAULT", cause, now)
+        return self._outcome(())
+
+    def change_limits(self, point_id: str, limits: Limits, now: Now) -> Outcome:
+        """Other limits for one point from now on, judged at once against its last value.
+
+        Raises:
+            KeyError: there is no such point.
+        """
+        row = self._row[point_id]
+        self._points[row] = replace(self._points[row], limits=limits)
+        self._bank.change(row, limits)
+        self._know(row)
+        quality = self.quality[row : row + 1]
+        rows, usable = np.array([row]), ~is_bad(quality)
+        steps = self._bank.judge(
+            rows, rows, self.values[rows], now.mono_ns, usable, (quality & 3) == Status.UNCERTAIN
+        )
+        self._carry_out(self._bank, None, steps, now)
         return self._outcome(())
 
     def live(self, alarm: Alarm) -> Alarm:
@@ -253,21 +333,46 @@ class Engine:
         row = self._row.get(alarm.point_id)
         if row is None or not alarm.active or alarm.type not in ("limit", "digital"):
             return alarm
-        value, peak = self.values[row], self._peak[int(not alarm.condition.endswith("/low")), row]
+        value, peak = self.values[row], self._bank.peak(row, alarm.condition.rpartition("/")[2])
         return replace(
             alarm,
             value=alarm.value if np.isnan(value) else float(value),
-            peak=alarm.peak if np.isnan(peak) else float(peak),
+            peak=alarm.peak if np.isnan(peak) else peak,
         )
 
     def attach(self, alarm_id: str, snapshot_id: str) -> None:
         """A picture was taken for an alarm; its next change names it."""
-        for condition, alarm in self.alarms.items():
-            if alarm.alarm_id == alarm_id:
-                pictures = (*alarm.snapshot_ids, snapshot_id)[-life.MAX_SNAPSHOTS :]
-                self.alarms[condition] = replace(alarm, snapshot_ids=pictures)
+        self.register.attach(alarm_id, snapshot_id)
+
+    # -- a shadow of itself for tests -----------------------------------------------------------------
+
+    def inject(self, value: float, now: Now) -> tuple[AlarmChanged, ...]:
+        """Judge this value as that of the only point, good. Of a test's own engine."""
+        [name] = self._devices
+        points = np.zeros(1, dtype=np.uint16)
+        quality = np.full(1, GOOD, dtype=np.uint8)
+        scan = Scan(name, "", points, np.array([value]), quality, now.utc_ns, now.mono_ns)
+        return self.step([scan], now).changes
+
+    def wait(self, now: Now) -> tuple[AlarmChanged, ...]:
+        """Let delays end. Of a test's own engine."""
+        return self.tick(now).changes if now.mono_ns >= self.next_deadline else ()
+
+    def _shadow_of(self, point_id: str, now: Now) -> Engine:
+        point = self._points[self._row[point_id]]
+        alone = replace(point.conditions, deviation=None, suppressed_by="")
+        return Engine([WatchedDevice("test", (replace(point, conditions=alone),))], (), now)
+
+    def _take_trial(self, told: tuple[list[AlarmChanged], list[Entry]]) -> None:
+        self._trial_sirens += told[0]
+        self._trial_entries += told[1]
 
     # -- judging columns ------------------------------------------------------------------------------
+
+    def _banks(self) -> tuple[tuple[Bank, Rows | None], ...]:
+        """Every bank with the points its rows are of; None where they are the points themselves."""
+        derived = ((one.bank, one.rows) for one in (self._rates, self._deviations) if len(one.rows))
+        return ((self._bank, None), *derived)
 
     def _is_ours(self, scan: Scan) -> bool:
         device = self._devices.get(scan.device)
@@ -280,12 +385,13 @@ class Engine:
         quality = np.concatenate([scan.quality for scan in scans_by_row])
         finite = np.isfinite(values)
         all_good = bool(((quality == GOOD) & finite).all())
-        unusable = np.zeros(len(rows), dtype=np.bool_) if all_good else is_bad(quality)
-        if not all_good and not (finite | unusable).all():
+        unusable = None if all_good else is_bad(quality)
+        if unusable is not None and not (finite | unusable).all():
             return self._judge([_without_false_good(scan) for scan in scans], now)
         taken_ns = np.repeat([scan.taken_ns for scan in scans_by_row], sizes)
+        first = self.value_ns[index] == 0
         self.taken_ns[index] = taken_ns
-        if all_good:
+        if unusable is None:
             self.values[index] = values
             self.value_ns[index] = taken_ns
         else:
@@ -293,13 +399,27 @@ class Engine:
             self.values[usable] = values[~unusable]
             self.value_ns[usable] = taken_ns[~unusable]
         same_quality = np.array_equal(self.quality[index], quality)
-        self.quality[index] = quality
+        before, self.quality[index] = self.quality[index].copy(), quality
         if not same_quality or self._unsettled:
-            self._judge_quality(rows, quality, unusable, now)
+            self._judge_quality(rows, before, quality, now)
             self._unsettled = bool(self._quality_alarm.any() or self._sources.down.any())
-        if not all_good or self._table.any_active or not self._table.is_calm(index, values):
-            self._judge_limits(rows, values, quality, unusable, now)
+        self._judge_contacts(now)
+        fresh = rows[first] if first.any() else None
+        good = None if unusable is None else ~unusable
+        uncertain = None if unusable is None else (quality & 3) == Status.UNCERTAIN
+        steps = self._bank.judge(rows, index, values, now.mono_ns, good, uncertain)
+        self._carry_out(self._bank, None, steps, now, fresh)
+        self._judge_derived(rows, values, quality, now)
         return scans
+
+    def _judge_derived(self, rows: Rows, values: ValueArray, quality: QualityArray, now: Now) -> None:
+        if len(self._rates.rows):
+            steps = self._rates.judge(rows, values, is_good(quality), now.mono_ns)
+            self._carry_out(self._rates.bank, self._rates.rows, steps, now)
+        if len(self._deviations.rows):
+            uncertain = (self.quality & 3) == Status.UNCERTAIN
+            steps = self._deviations.judge(rows, self.values, is_bad(self.quality), uncertain, now.mono_ns)
+            self._carry_out(self._deviations.bank, self._deviations.rows, steps, now)
 
     def _rows_of(self, scans: list[Scan]) -> tuple[Rows, Rows | slice, list[int]]:
         """Rows of these scans one behind the other, the same as a slice where they follow one another, and sizes.
@@ -321,60 +441,50 @@ class Engine:
                 self._rows_known[key] = known
         return known[1:]
 
-    def _judge_limits(
-        self, rows: Rows, values: NDArray[np.float64], quality: QualityArray, unusable: MaskArray, now: Now
+    def _carry_out(
+        self, bank: Bank, points: Rows | None, steps: Sequence[Step], now: Now, fresh: Rows | None = None
     ) -> None:
-        violated = self._table.judge(rows, values)
-        active = self._table.active[rows]
-        uncertain = (quality & 3) == Status.UNCERTAIN
-        if uncertain.any():
-            violated = np.where(uncertain[:, None], violated | active, violated)
-        changed = (violated != active).any(axis=1)
-        changed &= ~unusable
-        if active.any():
-            self._track_peaks(rows, values, active, unusable)
-        for i in np.flatnonzero(changed):
-            self._move_limits(int(rows[i]), violated[i], active[i].copy(), float(values[i]), now)
+        """Excursions begin, move and end as a bank says.
 
-    def _track_peaks(
-        self, rows: Rows, values: NDArray[np.float64], active: MaskArray, unusable: MaskArray
-    ) -> None:
-        high = active[:, 2:].any(axis=1) & ~unusable
-        low = active[:, :2].any(axis=1) & ~unusable
-        self._peak[1, rows[high]] = np.fmax(self._peak[1, rows[high]], values[high])
-        self._peak[0, rows[low]] = np.fmin(self._peak[0, rows[low]], values[low])
-
-    def _move_limits(self, row: int, violated: MaskArray, active: MaskArray, value: float, now: Now) -> None:
-        self._table.set_active(row, violated)
-        point = self._points[row]
-        for side, kind, columns in _SIDES:
-            peaks = self._peak[int(side != "low")]
-            peak = _number(peaks[row])
-            before = next((LEVELS[k] for k in columns if active[k]), None)
-            after = next((LEVELS[k] for k in columns if violated[k]), None)
-            if before == after:
+        Args:
+            bank: whose.
+            points: rows of the point table that the bank's rows are of; None where they are the same.
+            steps: what it says.
+            now: the instant.
+            fresh: points that were read for the first time.
+        """
+        for step in steps:
+            row = step.row if points is None else int(points[step.row])
+            point = self._points[row]
+            condition = f"{point.point.name}/{step.side.name}"
+            peak = None if np.isnan(step.peak) else step.peak
+            if not step.after:
+                removed = not bank.has_limit(step.row, step.before)
+                why: ClearKind = "limit_removed" if removed else "returned"
+                self.register.cleared(condition, why, step.value, peak, now)
                 continue
-            condition = f"{point.point.name}/{side}"
-            if after is None:
-                self._clear(condition, self._why_cleared(point, before), value, peak, now)
-            elif before is None:
-                peaks[row] = value
-                self._raise(condition, kind, point.point.name, self._source_name(row), after, "", value, now)
+            if step.before:
+                alarm = self.register.relevelled(condition, step.after, step.value, peak, step.limit, now)
             else:
-                alarm = self.alarms[condition]
-                self._change(life.escalated(alarm, after, value, point.limits.edge(after), peak, now.utc_ns))
-                if point.camera:
-                    self._captures.append(Capture(point.camera, alarm.alarm_id))
+                alarm = self.register.raised(
+                    condition,
+                    step.side.type,
+                    step.after,
+                    now,
+                    value=step.value,
+                    limit=step.limit,
+                    suppressed=self._suppressed.get(row, ""),
+                    first_reading=fresh is not None and row in fresh,
+                )
+            if point.camera:
+                self._captures.append(Capture(point.camera, alarm.alarm_id))
 
-    @staticmethod
-    def _why_cleared(point: PointConfig, level: Level | None) -> ClearKind:
-        try:
-            point.limits.edge(level or "H")
-        except ValueError:
-            return "limit_removed"
-        return "returned"
-
-    def _judge_quality(self, rows: Rows, quality: QualityArray, unusable: MaskArray, now: Now) -> None:
+    def _judge_quality(self, rows: Rows, before: QualityArray, quality: QualityArray, now: Now) -> None:
+        differs = before != quality
+        for i in np.flatnonzero(differs & (_SUPPRESSING[before >> 2] | _SUPPRESSING[quality >> 2])):
+            why = cause_of(int(quality[i])).word if _SUPPRESSING[quality[i] >> 2] else ""
+            self._suppress(int(rows[i]), why, now)
+        unusable = is_bad(quality)
         comm = unusable & _COMM[quality >> 2]
         if not np.array_equal(self._sources.missing[rows], comm):
             for k in self._sources.move(rows, comm, now.mono_ns):
@@ -383,27 +493,70 @@ class Engine:
         alarming = (
             telling & _ALARMING[quality >> 2] & ~(comm & self._sources.settling[self._sources.of[rows]])
         )
-        changed = np.where(telling, alarming & ~self._quality_alarm[rows], self._quality_alarm[rows])
+        stands = self._quality_alarm[rows]
+        changed = np.where(telling, alarming & ~(stands & (self._quality_told[rows] == quality)), stands)
         for i in np.flatnonzero(changed):
-            cause = cause_of(int(quality[i])).word if alarming[i] else ""
-            self._set_quality_alarm(int(rows[i]), cause, now)
+            self._set_quality_alarm(int(rows[i]), int(quality[i]) if alarming[i] else GOOD, now)
+        excursing = self._is_excursing(rows)
+        for i in np.flatnonzero(excursing & (is_bad(before) != unusable)):
+            conditions = self._conditions_of(int(rows[i]))
+            self.register.doubted(conditions, last_known=bool(unusable[i]))
+
+    def _is_excursing(self, rows: Rows) -> MaskArray:
+        """Which of these points have an excursion of any bank."""
+        out = self._bank.table.excursing[rows]
+        for derived in (self._rates, self._deviations):
+            if derived.bank.table.any_active:
+                out = out | np.isin(rows, derived.rows[derived.bank.table.excursing])
+        return out
+
+    def _conditions_of(self, row: int) -> list[str]:
+        return [f"{self._points[row].point.name}/{side}" for side in _SIDE_NAMES]
+
+    def _judge_contacts(self, now: Now) -> None:
+        if len(self._contacts.holding):
+            for row, contact in self._contacts.changed(self.values, is_good(self.quality)):
+                cause = self.quality[row] >> 2
+                by_quality = cause_of(int(self.quality[row])).word if _SUPPRESSING[cause] else ""
+                why = by_quality if contact is None else self._points[contact].point.name
+                self._suppress(row, why, now, by_contact=contact is not None)
+
+    def _suppress(self, row: int, why: str, now: Now, *, by_contact: bool = False) -> None:
+        """A point is suppressed by design, by its own quality or a contact, or not any more."""
+        by = self._points[row].conditions.suppressed_by
+        if by and not by_contact and not why and self._suppressed.get(row) == by:
+            return  # its own quality is well again, the contact still holds
+        if why:
+            self._suppressed[row] = why
+        else:
+            self._suppressed.pop(row, None)
+        self.register.suppressed(self._conditions_of(row), why, now)
 
     def _tell_source(self, k: int, now: Now) -> None:
-        name, cause = self._sources.names[k], Cause.COMM.word if self._sources.down[k] else ""
-        self._raise_or_clear(f"{name}/comm", "comm", "", name, "COMM", cause, now)
+        cause = Cause.COMM.word if self._sources.down[k] else ""
+        self._raise_or_clear(f"{self._sources.names[k]}/comm", "comm", "COMM", cause, now)
 
     def _come_back_in_part(self, k: int, now: Now) -> None:
         """The source's one alarm makes way for one per point that is missing, seen since or not."""
         self._tell_source(k, now)
         for row in np.flatnonzero(self._sources.missing & (self._sources.of == k) & ~self._quality_alarm):
-            cause = cause_of(int(self.quality[row]))
-            self._set_quality_alarm(int(row), (Cause.NOT_READ if cause == Cause.STARTUP else cause).word, now)
+            quality = int(self.quality[row])
+            not_yet = cause_of(quality) == Cause.STARTUP
+            self._set_quality_alarm(int(row), bad(Cause.NOT_READ) if not_yet else quality, now)
         self._unsettled = True
 
-    def _set_quality_alarm(self, row: int, cause: str, now: Now) -> None:
-        self._quality_alarm[row] = bool(cause)
-        name = self._points[row].point.name
-        self._raise_or_clear(f"{name}/quality", "quality", name, self._source_name(row), "BAD", cause, now)
+    def _set_quality_alarm(self, row: int, quality: int, now: Now) -> None:
+        cause = cause_of(quality)
+        self._quality_alarm[row] = quality != GOOD
+        self._quality_told[row] = quality
+        self._raise_or_clear(
+            f"{self._points[row].point.name}/quality",
+            "quality",
+            _QUALITY_LEVELS.get(cause, "BAD"),
+            "" if quality == GOOD else cause.word,
+            now,
+            self._suppressed.get(row, ""),
+        )
 
     def _keep_exact(self, scan: Scan) -> None:
         """The last text or long whole number of a point stands until another value that is not bad comes."""
@@ -417,98 +570,61 @@ class Engine:
     # -- alarms that stand ----------------------------------------------------------------------------
 
     def _raise_or_clear(
-        self, condition: str, kind: AlarmType, point_id: str, source: str, level: str, cause: str, now: Now
+        self, condition: str, kind: AlarmType, level: str, cause: str, now: Now, suppressed: str = ""
     ) -> None:
-        alarm = self.alarms.get(condition)
-        active = alarm is not None and alarm.active
+        """What has no limit is wrong for this cause, or well again ("")."""
+        active = self.register.is_active(condition)
         if cause and not active:
-            self._raise(condition, kind, point_id, source, level, cause, None, now)
+            self.register.raised(condition, kind, level, now, cause=cause, suppressed=suppressed)
+        elif cause and kind == "quality" and self.alarms[condition].cause != cause:
+            self.register.caused(condition, level, cause, now)
         elif not cause and active:
-            self._clear(condition, "returned", None, None, now)
+            self.register.cleared(condition, "returned", None, None, now)
 
-    def _raise(
-        self,
-        condition: str,
-        kind: AlarmType,
-        point_id: str,
-        source: str,
-        level: str,
-        cause: str,
-        value: float | None,
-        now: Now,
-    ) -> None:
-        before = self.alarms.get(condition)
-        point = self._points[self._row[point_id]] if point_id else None
-        limited = point is not None and kind in ("limit", "digital")
-        # Two excursions within one step, or after the clock was set back, are still two.
-        self._last_id_ns = max(now.utc_ns, self._last_id_ns + 1)
-        alarm = Alarm(
-            alarm_id=f"{condition}@{self._last_id_ns}",
-            condition=condition,
-            type=kind,
-            point_id=point_id,
-            source=source,
-            priority=point.priority if point else 2,
-            text=point.description if point else source,
-            active=True,
-            acknowledged=False,
-            level_start=level,
-            level_worst=level,
-            level_current=level,
-            value=value,
-            peak=value,
-            limit_edge=point.limits.edge(level) if point and limited else None,  # type: ignore[arg-type]
-            cause=cause,
-            raised_ns=now.utc_ns,
-            changed_ns=now.utc_ns,
-            repeat_count=before.repeat_count + 1 if before else 0,
-            points=int(self._sources.size[self._sources.names.index(source)]) if kind == "comm" else 0,
+    def _know(self, row: int) -> None:
+        """Tell the register what every condition of a point is about."""
+        point = self._points[row]
+        more = point.conditions
+        name = point.point.name
+        process = Subject(
+            point_id=name,
+            source=self._source_name(row),
+            area=point.area,
+            priority=point.priority,
+            text=point.description,
+            latching=more.latching,
+            first_out=more.first_out,
+            re_alarm_s=more.re_alarm_s,
         )
-        self._change(AlarmChanged("raise", alarm))
-        if limited and point and point.camera:
-            self._captures.append(Capture(point.camera, alarm.alarm_id))
-
-    def _clear(
-        self, condition: str, kind: ClearKind, value: float | None, peak: float | None, now: Now
-    ) -> None:
-        self._change(life.cleared(self.alarms[condition], kind, value, peak, now.utc_ns))
-
-    def _change(self, change: AlarmChanged) -> None:
-        self._changes.append(change)
-        if change.alarm.ended:
-            self.alarms.pop(change.alarm.condition, None)
-        else:
-            self.alarms[change.alarm.condition] = change.alarm
+        for side in _SIDE_NAMES[:-1]:
+            self.register.know(f"{name}/{side}", process)
+        self.register.know(f"{name}/quality", replace(process, latching=False, first_out="", re_alarm_s=0.0))
 
     def _restore(self, alarm: Alarm) -> None:
         """Take up an alarm that stood at the last stop, before the first scan is judged."""
-        self.alarms[alarm.condition] = alarm
-        if not alarm.active:
+        if not alarm.active or alarm.type == "gateway":
             return
         row = self._row.get(alarm.point_id)
         if alarm.type == "comm":
-            if self._sources.restore(alarm.source):
-                return
-        elif alarm.type == "gateway":
-            return
-        elif row is not None and alarm.type == "quality":
-            self._quality_alarm[row] = True
-            return
-        elif row is not None:
-            self._restore_limits(row, alarm)
-            return
-        self._change(life.cleared(alarm, "point_removed", None, alarm.peak, alarm.changed_ns))
+            known = self._sources.restore(alarm.source)
+        elif row is None:
+            known = False
+        elif alarm.type == "quality":
+            known = self._quality_alarm[row] = True
+        else:
+            known = self._restore_excursion(row, alarm)
+        if not known:
+            now = Now(0, alarm.changed_ns)
+            self.register.cleared(alarm.condition, "point_removed", None, alarm.peak, now)
+        elif alarm.suppressed:
+            self._suppressed[row or 0] = alarm.suppressed
 
-    def _restore_limits(self, row: int, alarm: Alarm) -> None:
-        mask = self._table.active[row].copy()
-        worst = LEVELS.index(alarm.level_current)
-        mask[worst] = True
-        if LEVELS[worst] in ("LL", "HH"):
-            mild = 1 if worst == 0 else 2
-            limits = self._points[row].limits
-            mask[mild] = (limits.l if mild == 1 else limits.h) is not None
-        self._table.set_active(row, mask)
-        self._peak[int(worst > 1), row] = np.nan if alarm.peak is None else alarm.peak
+    def _restore_excursion(self, row: int, alarm: Alarm) -> bool:
+        if alarm.type in ("limit", "digital"):
+            return self._bank.restore(row, alarm.level_current, alarm.peak)
+        derived = self._rates if alarm.type == "rate" else self._deviations
+        at = np.flatnonzero(derived.rows == row)
+        return bool(len(at)) and derived.bank.restore(int(at[0]), alarm.level_current, alarm.peak)
 
     def _source_name(self, row: int) -> str:
         return self._sources.names[int(self._sources.of[row])]
@@ -539,10 +655,13 @@ class Engine:
         )
 
     def _outcome(self, scans: tuple[Scan, ...]) -> Outcome:
-        changes, captures = tuple(self._changes), tuple(self._captures)
-        self._changes.clear()
+        sirens, changes, entries = self.register.take()
+        captures = tuple(self._captures)
         self._captures.clear()
-        return Outcome(sirens=changes, changes=changes, scans=scans, captures=captures)
+        if self._trial_sirens or self._trial_entries:
+            sirens, entries = (*self._trial_sirens, *sirens), (*entries, *self._trial_entries)
+            self._trial_sirens, self._trial_entries = [], []
+        return Outcome(sirens, changes, entries, scans, captures)
 
 
 def source_of(device: str, point: PointConfig) -> str:
@@ -558,7 +677,3 @@ def _without_false_good(scan: Scan) -> Scan:
     quality = scan.quality.copy()
     quality[false_good] = bad(Cause.GARBLED)
     return replace(scan, quality=quality)
-
-
-def _number(value: np.floating | float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -139,6 +139,8 @@ class Intake:
             self._pending.add_changes(outcome.changes)
             if self.outage is not None:
                 self._send_volatile(outcome.changes, now)
+        for entry in outcome.entries:
+            self.journal(entry.kind, entry.item, entry.state)
         if outcome.scans:
             self._pending.add_scans(outcome.scans)
             if self._next_flush_s == math.inf:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from drivers.kit.scan import Device, Point
+from gateway.alarm.conditions import Balance, Conditions
 from gateway.alarm.limits import Limits
+from gateway.alarm.people import AlarmSettings
 
 Acknowledgement: TypeAlias = Literal["receipt", "puback"]
 
@@ -24,6 +26,7 @@ class PointConfig:
         description: 描述, what people call it.
         unit: engineering unit (单位), "" for a contact.
         limits: alarm limits.
+        conditions: what else is watched on it.
         priority: 1 (highest) to 4, orders alarms for people.
         area: 单元/区域.
         camera: name of the camera that looks at it, "" for none.
@@ -34,6 +37,7 @@ class PointConfig:
     description: str = ""
     unit: str = ""
     limits: Limits = field(default_factory=Limits)
+    conditions: Conditions = field(default_factory=Conditions)
     priority: int = 2
     area: str = ""
     camera: str = ""
@@ -139,6 +143,8 @@ class Config:
         rev: ``config_rev``, first 16 hex digits of the SHA-256 over the files it came from.
         runtime_folder: holds the control socket ``control.sock``.
         roles: Unix group -> role (viewer, operator, engineer) on the control socket.
+        alarms: bounds of what people may do with alarms.
+        balances: mass balances that are drawn.
     """
 
     rev: str
@@ -152,6 +158,8 @@ class Config:
     recipients: tuple[RecipientConfig, ...] = ()
     outputs: tuple[OutputConfig, ...] = ()
     roles: dict[str, str] = field(default_factory=dict)
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    balances: tuple[Balance, ...] = ()
 
     @property
     def points(self) -> tuple[PointConfig, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from drivers.kit.scan import Point
 from gateway.alarm.limits import Limits
@@ -86,7 +86,9 @@ def _named(fact: str, column: str) -> dict[str, object]:
 
 def _limits(row: Row, kind: str, lo: float | None, hi: float | None) -> Limits:
     """Limits of one row, judged against each other and the range."""
-    edges = {column: value for column in LIMIT_COLUMNS if (value := row.number(column)) is not None}
+    edges: dict[str, Any] = {
+        column: value for column in LIMIT_COLUMNS if (value := row.number(column)) is not None
+    }
     on = row.whole("alarm_on", 0, 1)
     deadband = row.number("deadband") or 0.0
     given = (*edges, *(["deadband"] if deadband else []))

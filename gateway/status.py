@@ -12,13 +12,11 @@ from buffer.record import LANES, Lane
 from buffer.settings import LaneState, SpoolStats
 from drivers.kit.contract import SourceState
 from drivers.kit.quality import cause_of, is_good, status_of
+from gateway.alarm.life import PROCESS
 from gateway.engine import Engine
 from gateway.instant import Now, rfc3339
 from gateway.pending import DiskOutage
 from gateway.plant import Config, DeviceConfig
-
-PROCESS: Final = frozenset({"limit", "digital"})
-"""Types of alarm that the plant itself raises."""
 
 IDLE: Final = SourceState(connected=False, since_ns=0, detail="it has no points: not read", counters={})
 """A device that no row of the point table names."""

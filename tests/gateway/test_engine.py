@@ -12,7 +12,8 @@ from drivers.kit.quality import GOOD, Cause, Status, bad, quality
 from drivers.kit.scan import Point, Scan
 from gateway.alarm.life import Alarm, restore
 from gateway.alarm.limits import Limits
-from gateway.engine import ON_PURPOSE, Capture, Engine, UnknownAlarmError, WatchedDevice
+from gateway.alarm.people import Acknowledge, UnknownAlarmError
+from gateway.engine import ON_PURPOSE, Capture, Engine, WatchedDevice
 from gateway.instant import Now
 from gateway.plant import PointConfig
 
@@ -143,7 +144,7 @@ def test_an_uncertain_value_may_raise_and_never_clears():
     bench = Bench()
     assert bench.see(85.0, uncertain) == ["raise LT-1/high H"]
     assert bench.see(20.0, uncertain) == []
-    assert bench.see(20.0) == ["clear LT-1/high H"]
+    assert bench.see(20.0) == ["unsuppress LT-1/high H", "clear LT-1/high H"]
 
 
 @pytest.mark.parametrize("cause", [Cause.MAINTENANCE, Cause.CALIBRATION, Cause.WARM_UP, Cause.STARTUP])
@@ -176,12 +177,13 @@ def test_a_point_without_communication_among_others_is_its_own_alarm():
 
 def test_a_source_that_falls_silent_is_told_by_the_clock_alone():
     bench = Bench(polled=True)
-    bench.see(85.0)
+    bench.see(50.0)
     assert bench.engine.next_deadline == 11 * SECOND, (
         "the stale deadline comes before the one for what was never read"
     )
-    assert bench.engine.tick(now(10.9)).changes == ()
-    changes = bench.engine.tick(now(11)).changes
+    bench.see(85.0)
+    assert bench.engine.tick(now(11.9)).changes == ()
+    changes = bench.engine.tick(now(12)).changes
     assert [c.alarm.condition for c in changes] == ["plc/comm"]
     assert bench.live().active
     assert bench.engine.quality.tolist() == [bad(Cause.NOT_READ)]
@@ -200,19 +202,19 @@ def test_acknowledging_is_a_persons_deed_and_ends_a_returned_alarm():
     bench.see(85.0)
     alarm_id = bench.live().alarm_id
     bench.see(20.0)
-    outcome = bench.engine.acknowledge(alarm_id, "wang", "阀门已关", now(9))
+    outcome = bench.engine.command("wang", Acknowledge(alarm_id, "阀门已关"), now(9))
     assert [c.transition for c in outcome.changes] == ["ack"]
     assert outcome.changes[0].alarm.ack_by == "wang"
     assert bench.engine.alarms == {}
     with pytest.raises(UnknownAlarmError):
-        bench.engine.acknowledge(alarm_id, "wang", "", now(10))
+        bench.engine.command("wang", Acknowledge(alarm_id, ""), now(10))
 
 
 def test_an_acknowledged_alarm_that_escalates_wants_to_be_seen_again():
     bench = Bench()
     bench.see(85.0)
-    bench.engine.acknowledge(bench.live().alarm_id, "wang", "", now(2))
-    assert bench.engine.acknowledge(bench.live().alarm_id, "li", "", now(3)).changes == ()
+    bench.engine.command("wang", Acknowledge(bench.live().alarm_id, ""), now(2))
+    assert bench.engine.command("li", Acknowledge(bench.live().alarm_id, ""), now(3)).changes == ()
     bench.see(95.0)
     assert not bench.live().acknowledged
     bench.see(20.0)
@@ -366,39 +368,44 @@ UNDER = quality(Status.UNCERTAIN, Cause.UNDER_RANGE)
 
 def test_out_of_range_may_raise_a_limit_and_never_clears_one_and_is_an_alarm_of_its_own():
     bench = Bench()
-    assert bench.see(95.0, OVER) == ["raise LT-1/quality BAD", "raise LT-1/high HH"]
+    assert bench.see(95.0, OVER) == ["raise LT-1/quality RANGE", "raise LT-1/high HH"]
     assert bench.live("LT-1/quality").cause == "over_range"
     assert bench.see(105.0, OVER) == []
-    assert bench.see(-9.0, UNDER) == ["raise LT-1/low LL"], (
+    assert bench.see(-9.0, UNDER) == ["cause LT-1/quality RANGE", "raise LT-1/low LL"], (
         "high stands: no good value has been seen below it"
     )
     assert bench.live().active
-    assert bench.see(50.0) == ["clear LT-1/quality BAD", "clear LT-1/low LL", "clear LT-1/high HH"]
+    assert bench.see(50.0) == ["clear LT-1/quality RANGE", "clear LT-1/low LL", "clear LT-1/high HH"]
     assert bench.live().peak == 105.0, "the number counts although it is uncertain"
 
 
 def test_a_broken_loop_without_a_low_limit_is_an_alarm():
     bench = Bench(PointConfig(Point("GT", "40001"), limits=Limits(h=25.0, hh=50.0)))
     assert bench.see(6.0) == []
-    assert bench.see(-25.0, UNDER) == ["raise GT/quality BAD"]
+    assert bench.see(-25.0, UNDER) == ["raise GT/quality RANGE"]
     assert bench.see(-25.0, UNDER) == []
-    assert bench.see(6.0) == ["clear GT/quality BAD"]
+    assert bench.see(6.0) == ["clear GT/quality RANGE"]
 
 
 def test_out_of_range_does_not_end_the_alarm_of_a_device_fault():
     bench = Bench()
     bench.see(85.0)
     bench.see(math.nan, bad(Cause.DEVICE_FAULT))
-    assert bench.see(-1.0, UNDER) == ["raise LT-1/low LL"]
+    assert bench.see(-1.0, UNDER) == ["cause LT-1/quality RANGE", "raise LT-1/low LL"]
     assert bench.live().active
     assert bench.live("LT-1/quality").active
-    assert bench.see(math.nan, bad(Cause.MAINTENANCE)) == [], "and work on it clears nothing"
+    assert bench.see(math.nan, bad(Cause.MAINTENANCE)) == [
+        "suppress LT-1/low LL",
+        "suppress LT-1/high H",
+        "suppress LT-1/quality RANGE",
+    ], "and work on it clears nothing"
 
 
 def test_another_uncertain_value_ends_the_alarm_of_a_fault_and_is_none():
     bench = Bench()
     bench.see(math.nan, bad(Cause.DEVICE_FAULT))
-    assert bench.see(50.0, quality(Status.UNCERTAIN, Cause.MANUAL)) == ["clear LT-1/quality BAD"]
+    said = bench.see(50.0, quality(Status.UNCERTAIN, Cause.MANUAL))
+    assert said == ["suppress LT-1/quality BAD", "clear LT-1/quality BAD"]
 
 
 ON_PURPOSE_CAUSES = [
@@ -416,12 +423,17 @@ ON_PURPOSE_CAUSES = [
 def test_a_status_word_that_says_maintenance_raises_nothing_and_clears_nothing(cause):
     bench = Bench()
     assert bench.see(85.0) == ["raise LT-1/high H"]
-    assert bench.see(math.nan, bad(cause)) == [], "no quality alarm, and the high alarm stands"
-    assert bench.see(math.nan, bad(Cause.DEVICE_FAULT)) == ["raise LT-1/quality BAD"]
-    assert bench.see(math.nan, bad(cause)) == [], "the fault was not seen to be gone"
+    held = bench.see(math.nan, bad(cause))
+    assert held == ["suppress LT-1/high H"], "no quality alarm, and the high alarm stands"
+    told = bench.see(math.nan, bad(Cause.DEVICE_FAULT))
+    assert told == ["unsuppress LT-1/high H", "raise LT-1/quality BAD"]
+    held = bench.see(math.nan, bad(cause))
+    assert held == ["suppress LT-1/high H", "suppress LT-1/quality BAD"], "the fault was not seen to be gone"
     assert bench.live().active
     assert bench.live("LT-1/quality").active
-    assert bench.see(85.0) == ["clear LT-1/quality BAD"]
+    said = bench.see(85.0)
+    assert said[:2] == ["unsuppress LT-1/high H", "unsuppress LT-1/quality BAD"]
+    assert said[2:] == ["clear LT-1/quality BAD"]
 
 
 def test_every_cause_people_bring_about_is_in_the_list_of_this_test():
@@ -677,7 +689,7 @@ def test_no_sequence_clears_without_a_good_value_on_the_safe_side(deeds):
             bench.second = bench_second
         elif deed == "acknowledge":
             for alarm in list(bench.engine.alarms.values()):
-                bench.engine.acknowledge(alarm.alarm_id, "x", "", now(bench.second))
+                bench.engine.command("x", Acknowledge(alarm.alarm_id, ""), now(bench.second))
                 acknowledged.add(alarm.alarm_id)
         else:
             value, q = deed

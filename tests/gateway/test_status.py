@@ -9,6 +9,7 @@ from drivers.kit.contract import SourceState
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.scan import Device, Point, Scan
 from gateway.alarm.limits import Limits
+from gateway.alarm.people import Acknowledge
 from gateway.engine import Engine, WatchedDevice
 from gateway.instant import Now
 from gateway.plant import DeviceConfig, PointConfig
@@ -71,7 +72,7 @@ def test_texts_are_texts_and_long_whole_numbers_have_all_their_digits():
 def test_alarms_come_unacknowledged_first_then_by_priority():
     made = engine()
     assert [alarm["condition"] for alarm in alarms_view(made)] == ["B/high", "A/high", "C/quality"]
-    made.acknowledge(made.alarms["B/high"].alarm_id, "x", "", Now(2, 2))
+    made.command("x", Acknowledge(made.alarms["B/high"].alarm_id), Now(2, 2))
     assert [alarm["condition"] for alarm in alarms_view(made)] == ["A/high", "C/quality", "B/high"]
 
 

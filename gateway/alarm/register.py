@@ -1,0 +1,409 @@
+"""All alarms that stand and what people have decided about them: one life each, from raise to the end. Pure.
+
+The engine says what the plant does; this says what becomes of it. Rules, in their order of weight:
+
+1. Every change is told for the record, whatever sounds: what people or the design hold back is not sounded only.
+2. A new excursion is a new alarm; one condition has one active alarm at most.
+3. Nothing is acknowledged or reset but by a person's command.
+4. Every hold (shelf, out of service) has an author, a reason and an end, and ends by itself.
+5. What is beyond its limit when it is first read after a start sounds once for all, and all of it is on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from gateway.alarm import life
+from gateway.alarm.entry import Entry
+from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind, Subject
+from gateway.alarm.limits import NEVER
+from gateway.alarm.parts import ImpossibleError, Transition
+from gateway.alarm.people import (
+    Acknowledge,
+    AlarmSettings,
+    Held,
+    Hold,
+    RefusedError,
+    Release,
+    Reset,
+    UnknownAlarmError,
+)
+from gateway.instant import Now, rfc3339
+
+MAX_HELD: Final = 1_000
+"""Shelves and times out of service at once."""
+
+START_S: Final = 10.0
+"""What is found beyond its limit within this time of a start, at a point's first reading, belongs to one notice."""
+
+MAX_NAMED: Final = 1_000
+"""Alarms that the notice of a start names."""
+
+HOLDING: Final = frozenset({"shelve", "suppress", "out_of_service"})
+"""Transitions that are told to sirens though the alarm is held from then on: they fall silent by it."""
+
+
+class Register:
+    """The alarms of a gateway.
+
+    Args:
+        standing: alarms that stood at the last stop.
+        held: shelves and times out of service that stood then.
+        now: the start.
+        settings: bounds.
+
+    Attributes:
+        alarms: live alarms by condition: active, or returned and not yet acknowledged or reset.
+        held: what people hold back, by (kind, target).
+    """
+
+    def __init__(
+        self, standing: Iterable[Alarm], held: Iterable[Held], now: Now, settings: AlarmSettings
+    ) -> None:
+        self.alarms: dict[str, Alarm] = {}
+        self.held: dict[tuple[str, str], Held] = {}
+        self._settings = settings
+        self._subjects: dict[str, Subject] = {}
+        self._points: set[str] = set()
+        self._started_ns = now.mono_ns
+        self._condition_of: dict[str, str] = {}
+        self._ends_ns: dict[tuple[str, str], int] = {}
+        self._realarm_ns: dict[str, int] = {}
+        self._first_out: dict[str, set[str]] = {}
+        self._last_id_ns = 0
+        self._start_until_ns = now.mono_ns + int(START_S * 1e9)
+        self._at_start: list[str] = []
+        self._at_start_priority = 0
+        self._sirens: list[AlarmChanged] = []
+        self._changes: list[AlarmChanged] = []
+        self._entries: list[Entry] = []
+        for alarm in standing:
+            self.alarms[alarm.condition] = alarm
+            self._condition_of[alarm.alarm_id] = alarm.condition
+        for one in held:
+            # Its end is a time of day, which may have been set since: never longer than it was meant to be.
+            left_ns = min(one.until_ns - now.utc_ns, one.until_ns - one.since_ns)
+            self.held[one.kind, one.target] = one
+            self._ends_ns[one.kind, one.target] = now.mono_ns + max(left_ns, 0)
+
+    # -- what the engine tells ------------------------------------------------------------------------
+
+    def know(self, condition: str, subject: Subject) -> None:
+        """What a condition is about. A standing alarm of it takes up where it was."""
+        self._subjects[condition] = subject
+        self._points.add(subject.point_id)
+        alarm = self.alarms.get(condition)
+        if subject.first_out:
+            group = self._first_out.setdefault(subject.first_out, set())
+            if alarm is not None and alarm.active:
+                group.add(condition)
+        if alarm is not None and alarm.active and alarm.acknowledged:
+            self._call_again(subject, condition, self._started_ns)
+
+    def knows(self, condition: str) -> bool:
+        """Whether anything can be said of it."""
+        return condition in self._subjects
+
+    def raised(
+        self,
+        condition: str,
+        kind: AlarmType,
+        level: str,
+        now: Now,
+        *,
+        cause: str = "",
+        value: float | None = None,
+        limit: tuple[float | None, float | None] = (None, None),
+        suppressed: str = "",
+        first_reading: bool = False,
+    ) -> Alarm:
+        """A condition has become active: a new excursion.
+
+        Args:
+            condition: one that is known.
+            kind: of alarm.
+            level: at the raise.
+            now: the instant.
+            cause: what is wrong, for what has no limit.
+            value: at the raise.
+            limit: of the level, here at the edge and as filed.
+            suppressed: why its point is suppressed by design, "" if it is not.
+            first_reading: it is the point's first reading since the start.
+        """
+        subject, before = self._subjects[condition], self.alarms.get(condition)
+        assert before is None or not before.active, "two excursions at once"
+        if before is not None:
+            del self._condition_of[before.alarm_id]  # the new excursion speaks for both from now on
+        # Two excursions within one step, or after the clock was set back, are still two.
+        self._last_id_ns = max(now.utc_ns, self._last_id_ns + 1)
+        at_start = first_reading and now.mono_ns < self._start_until_ns
+        group = self._first_out[subject.first_out] if subject.first_out else None
+        alarm = Alarm(
+            alarm_id=f"{condition}@{self._last_id_ns}",
+            condition=condition,
+            type=kind,
+            point_id=subject.point_id,
+            source=subject.source,
+            priority=subject.priority,
+            text=subject.text,
+            active=True,
+            acknowledged=False,
+            level_start=level,
+            level_worst=level,
+            level_current=level,
+            value=value,
+            peak=value,
+            limit_edge=limit[0],
+            limit_filed=limit[1],
+            cause=cause,
+            raised_ns=now.utc_ns,
+            changed_ns=now.utc_ns,
+            repeat_count=before.repeat_count + 1 if before else 0,
+            points=subject.points,
+            area=subject.area,
+            latched=subject.latching,
+            first_out=group is not None and not group,
+            shelved_until_ns=self._until_ns("shelve", condition, subject.point_id),
+            suppressed=suppressed,
+            out_of_service=self._until_ns("out_of_service", condition, subject.point_id) > 0,
+            at_start=at_start,
+            advisory=subject.advisory,
+        )
+        if group is not None:
+            group.add(condition)
+        self._tell(AlarmChanged("raise", alarm), sound=not at_start or self._is_worst_at_start(alarm))
+        return alarm
+
+    def relevelled(
+        self,
+        condition: str,
+        level: str,
+        value: float | None,
+        peak: float | None,
+        limit: tuple[float | None, float | None],
+        now: Now,
+    ) -> Alarm:
+        """An active condition moves to another level, in place."""
+        change = life.relevelled(self.alarms[condition], level, value, peak, limit, now.utc_ns)
+        self._tell(change)
+        return change.alarm
+
+    def caused(self, condition: str, level: str, cause: str, now: Now) -> None:
+        """What is wrong has changed; that something is has not."""
+        self._move(condition, "cause", now, level_current=level, cause=cause)
+
+    def cleared(
+        self, condition: str, kind: ClearKind, value: float | None, peak: float | None, now: Now
+    ) -> None:
+        """An active condition has returned."""
+        self._tell(life.cleared(self.alarms[condition], kind, value, peak, now.utc_ns))
+
+    def is_active(self, condition: str) -> bool:
+        """Whether it has an active alarm."""
+        alarm = self.alarms.get(condition)
+        return alarm is not None and alarm.active
+
+    def suppressed(self, conditions: Iterable[str], why: str, now: Now) -> None:
+        """Their point is suppressed by design from now on, or for another reason; not any more if ``why`` is ""."""
+        for condition in conditions:
+            alarm = self.alarms.get(condition)
+            if alarm is not None and alarm.suppressed != why and (alarm.active or not why):
+                self._move(condition, "suppress" if why else "unsuppress", now, suppressed=why)
+
+    def doubted(self, conditions: Iterable[str], *, last_known: bool) -> None:
+        """Their point's value is bad, or not any more: what stands is how it was when it could last be seen."""
+        for condition in conditions:
+            alarm = self.alarms.get(condition)
+            if alarm is not None and alarm.active and alarm.last_known != last_known:
+                self.alarms[condition] = replace(alarm, last_known=last_known)
+
+    def attach(self, alarm_id: str, snapshot_id: str) -> None:
+        """A picture was taken for an alarm; its next change names it."""
+        condition = self._condition_of.get(alarm_id, "")
+        alarm = self.alarms.get(condition)
+        if alarm is not None:
+            pictures = (*alarm.snapshot_ids, snapshot_id)[-life.MAX_SNAPSHOTS :]
+            self.alarms[condition] = replace(alarm, snapshot_ids=pictures)
+
+    # -- what people do -------------------------------------------------------------------------------
+
+    def command(self, actor: str, command: Acknowledge | Reset | Hold | Release, now: Now) -> None:
+        """Carry out what a person wants.
+
+        Raises:
+            UnknownAlarmError: nothing has this name.
+            RefusedError: it cannot be done now.
+        """
+        if isinstance(command, Acknowledge):
+            self._acknowledge(actor, command, now)
+        elif isinstance(command, Reset):
+            self._reset(actor, command, now)
+        elif isinstance(command, Hold):
+            self._hold(actor, command, now)
+        else:
+            self._release(actor, command, now)
+
+    def find(self, alarm_id: str) -> Alarm:
+        """A live alarm by its id.
+
+        Raises:
+            UnknownAlarmError: there is none.
+        """
+        alarm = self.alarms.get(self._condition_of.get(alarm_id, ""))
+        if alarm is None:
+            raise UnknownAlarmError(alarm_id)
+        return alarm
+
+    def _acknowledge(self, actor: str, command: Acknowledge, now: Now) -> None:
+        alarm = self.find(command.alarm_id)
+        if alarm.acknowledged:
+            return
+        self._tell(life.acknowledged(alarm, actor, command.note, now.utc_ns))
+        self._journal("ack", alarm.condition, actor, command.note, now)
+        subject = self._subjects.get(alarm.condition)
+        if subject is not None and alarm.active:
+            self._call_again(subject, alarm.condition, now.mono_ns)
+
+    def _reset(self, actor: str, command: Reset, now: Now) -> None:
+        alarm = self.find(command.alarm_id)
+        try:
+            self._move(alarm.condition, "reset", now, by=actor, reason=command.reason)
+        except ImpossibleError as e:
+            raise RefusedError("E-REFUSED-RESET", alarm_id=alarm.alarm_id) from e
+        self._journal("reset", alarm.condition, actor, command.reason, now)
+
+    def _hold(self, actor: str, command: Hold, now: Now) -> None:
+        target = self._target(command.target)
+        if not command.reason.strip():
+            raise RefusedError("E-REFUSED-REASON")
+        shelving = command.kind == "shelve"
+        longest_s = self._settings.shelf_longest_s if shelving else self._settings.service_longest_s
+        if not 0 < command.for_s <= longest_s:
+            raise RefusedError("E-REFUSED-LONG", longest_s=f"{longest_s:g}")
+        if (command.kind, target) not in self.held and len(self.held) >= MAX_HELD:
+            raise RefusedError("E-REFUSED-HELD", most=MAX_HELD)
+        for_ns = int(command.for_s * 1e9)
+        one = Held(command.kind, target, actor, command.reason, now.utc_ns, now.utc_ns + for_ns)
+        self.held[one.kind, target] = one
+        self._ends_ns[one.kind, target] = now.mono_ns + for_ns
+        for condition in self._conditions(target):
+            fields = {"shelved_until_ns": one.until_ns} if shelving else {}
+            self._move(condition, command.kind, now, by=actor, reason=command.reason, **fields)
+        self._entries.append(Entry("operator_action", one.item(), {one.key: one.state_bytes()}))
+
+    def _release(self, actor: str, command: Release, now: Now) -> None:
+        kind = "shelve" if command.kind == "unshelve" else "out_of_service"
+        key = kind, self._target(command.target)
+        if key not in self.held:
+            raise RefusedError("E-REFUSED-NOT-HELD", target=command.target)
+        self._end(key, actor, command.reason, now)
+
+    def _end(self, key: tuple[str, str], actor: str, reason: str, now: Now) -> None:
+        """A hold ends: of what it held, that which no other hold holds is heard again."""
+        one = self.held.pop(key)
+        del self._ends_ns[key]
+        for condition in self._conditions(one.target):
+            alarm = self.alarms[condition]
+            if one.kind == "shelve":
+                until_ns = self._until_ns("shelve", condition, alarm.point_id)
+                if until_ns == 0:
+                    self._move(condition, "unshelve", now, by=actor, reason=reason, shelved_until_ns=0)
+            elif self._until_ns("out_of_service", condition, alarm.point_id) == 0:
+                self._move(condition, "in_service", now, by=actor, reason=reason)
+        item = {
+            **one.item(),
+            "action": "unshelve" if one.kind == "shelve" else "in_service",
+            "by": actor,
+            "at": rfc3339(now.utc_ns),
+        }
+        self._entries.append(
+            Entry("operator_action", {**item, "reason": reason or one.reason}, {one.key: None})
+        )
+
+    def _target(self, name: str) -> str:
+        """The tag or condition that a tag, condition or alarm's id means."""
+        if name in self._condition_of:
+            return self._condition_of[name]
+        if name and (name in self._subjects or name in self.alarms or name in self._points):
+            return name
+        raise UnknownAlarmError(name)
+
+    def _conditions(self, target: str) -> list[str]:
+        """Live alarms that a target means."""
+        return [c for c, alarm in self.alarms.items() if target in (c, alarm.point_id)]
+
+    def _until_ns(self, kind: str, condition: str, point_id: str) -> int:
+        """UTC at which the last hold of this kind on it ends; 0 for none."""
+        if not self.held:
+            return 0
+        ones = (self.held.get((kind, target)) for target in {condition, point_id})
+        return max((one.until_ns for one in ones if one), default=0)
+
+    def _journal(self, action: str, target: str, actor: str, reason: str, now: Now) -> None:
+        item = {"action": action, "target": target, "by": actor, "reason": reason, "at": rfc3339(now.utc_ns)}
+        self._entries.append(Entry("operator_action", {**item}))
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    @property
+    def next_deadline(self) -> int:
+        """Monotonic nanoseconds at which ``tick`` has something to do."""
+        at_start = self._start_until_ns if self._at_start else NEVER
+        return min(at_start, *self._ends_ns.values(), *self._realarm_ns.values(), NEVER)
+
+    def tick(self, now: Now) -> None:
+        """End what has come to its end; call again for what was acknowledged long ago and still stands."""
+        for key in [key for key, end_ns in self._ends_ns.items() if now.mono_ns >= end_ns]:
+            self._end(key, "", "expired", now)
+        for condition in [c for c, at_ns in self._realarm_ns.items() if now.mono_ns >= at_ns]:
+            del self._realarm_ns[condition]
+            self._move(condition, "realarm", now)
+        if self._at_start and now.mono_ns >= self._start_until_ns:
+            item = {"count": len(self._at_start), "alarms": self._at_start[:MAX_NAMED]}
+            self._entries.append(Entry("alarms_at_start", {**item, "at": rfc3339(now.utc_ns)}))
+            self._at_start = []
+
+    def _call_again(self, subject: Subject, condition: str, mono_ns: int) -> None:
+        if subject.re_alarm_s:
+            self._realarm_ns[condition] = mono_ns + int(subject.re_alarm_s * 1e9)
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def take(self) -> tuple[tuple[AlarmChanged, ...], tuple[AlarmChanged, ...], tuple[Entry, ...]]:
+        """What has happened since the last call: what sounds, what changed, what else is to be on record."""
+        taken = tuple(self._sirens), tuple(self._changes), tuple(self._entries)
+        if self._changes or self._entries:
+            self._sirens, self._changes, self._entries = [], [], []
+        return taken
+
+    def _move(self, condition: str, transition: Transition, now: Now, **fields: object) -> None:
+        self._tell(life.moved(self.alarms[condition], transition, now.utc_ns, **fields))  # type: ignore[arg-type]
+
+    def _is_worst_at_start(self, alarm: Alarm) -> bool:
+        self._at_start.append(alarm.alarm_id)
+        first = not self._at_start_priority or alarm.priority < self._at_start_priority
+        if first and alarm.annunciated:
+            self._at_start_priority = alarm.priority
+        return first
+
+    def _tell(self, change: AlarmChanged, *, sound: bool = True) -> None:
+        alarm = change.alarm
+        self._changes.append(change)
+        if sound and (alarm.annunciated or change.transition in HOLDING):
+            self._sirens.append(change)
+        if not alarm.active or not alarm.acknowledged:
+            self._realarm_ns.pop(alarm.condition, None)
+        if alarm.ended:
+            self.alarms.pop(alarm.condition, None)
+        else:
+            self.alarms[alarm.condition] = alarm
+        if alarm.ended:
+            del self._condition_of[alarm.alarm_id]
+        else:
+            self._condition_of[alarm.alarm_id] = alarm.condition
+        if not alarm.active:
+            subject = self._subjects.get(alarm.condition)
+            if subject is not None and subject.first_out:
+                self._first_out[subject.first_out].discard(alarm.condition)
