@@ -23,7 +23,6 @@ from functools import lru_cache, partial
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
@@ -36,7 +35,8 @@ from drivers.kit.decode import Decoder, compile_plan
 from drivers.kit.errors import PointError, SourceError, WriteRefusedError
 from drivers.kit.judgement import Judge
 from drivers.kit.options import check_host, judge, plain_host, refuse, within
-from drivers.kit.overhear import Notebook, Overhearing
+from drivers.kit.overhear import Overhearing
+from drivers.kit.overheard import OVERHEARD_PERIODS, Overheard
 from drivers.kit.pace import Agenda, Load, period_ns
 from drivers.kit.patience import UNIT_ABSENT, Patience, cause_of_exception
 from drivers.kit.planner import Block, groups, plan
@@ -71,8 +71,6 @@ SPARE_S: Final = 0.02
 """An answer is not waited for so long that the rest of the scan would end later than this before the next one."""
 READ_LOOK_S: Final = 0.02
 """A single read by listening looks so often whether everything was overheard."""
-OVERHEARD_PERIODS: Final = 3
-"""A point that was not overheard for so many periods of its group is bad."""
 
 _NS_PER_S: Final = 1_000_000_000
 _REQUESTS: Final = {
@@ -1068,7 +1066,7 @@ class ListeningSource:
         self._post = post
         self._endpoint = f"modbus listening on {options.serial}"
         self._groups = [
-            _Overheard(device, options, period_ns(group.period_s), group.rows)
+            Overheard(device, options.unit_id, period_ns(group.period_s), group.rows)
             for group in groups(device.points, device.period_s)
         ]
         self._periods = [group.period_ns for group in self._groups] or [period_ns(device.period_s)]
@@ -1088,7 +1086,8 @@ class ListeningSource:
             SourceError: the line cannot be opened.
         """
         longest = max(self._periods)
-        everything = _Overheard(self._device, self._options, longest, range(len(self._device.points)))
+        rows = range(len(self._device.points))
+        everything = Overheard(self._device, self._options.unit_id, longest, rows)
         self._groups = [everything]
         ear = self._open()
         end_ns = time.monotonic_ns() + OVERHEARD_PERIODS * longest
@@ -1098,7 +1097,7 @@ class ListeningSource:
                 await asyncio.sleep(READ_LOOK_S)
         finally:
             await ear.close()
-        return everything.scan(end_ns)
+        return everything.scan(end_ns, time.time_ns(), time.monotonic_ns())
 
     async def run(self) -> None:
         """Listen for ever and post scans; ends by cancellation only."""
@@ -1146,11 +1145,12 @@ class ListeningSource:
 
     def _tell(self, agenda: Agenda, *, is_open: bool) -> None:
         """Post every group that is due."""
-        now_ns = time.monotonic_ns()
+        taken_ns, now_ns = time.time_ns(), time.monotonic_ns()
         self._standing.counters["garbled"] = self._heard.garbled
         while (number := agenda.turn()) is not None:
             agenda.close(number)
-            scan = self._groups[number].scan(now_ns) if is_open else self._groups[number].missed()
+            group = self._groups[number]
+            scan = group.scan(now_ns, taken_ns, now_ns) if is_open else group.missed(taken_ns, now_ns)
             if len(scan.points):
                 self._post(scan)
         if is_open:
@@ -1159,77 +1159,6 @@ class ListeningSource:
                 self._standing.turn(connected=True, detail=self._endpoint)
             elif self._standing.is_connected or all(group.is_overdue(now_ns) for group in self._groups):
                 self._standing.turn(connected=False, detail=f"{self._endpoint}: nothing is overheard")
-
-
-class _Overheard:
-    """Points told together, of which each was overheard at its own time."""
-
-    def __init__(self, device: Device, options: Options, period: int, rows: Sequence[int]) -> None:
-        self.period_ns = period
-        self._device = device
-        self.notebook = Notebook(device.points, options.unit_id, rows)
-        self._decoder = compile_plan(device.points, options.unit_id, self.notebook.blocks)
-        self._judge = Judge.of(device.points, rows)
-        self._told_ns = 0
-        self._told = np.zeros(len(rows), dtype=np.bool_)
-        self._quality: QualityArray = np.zeros(len(rows), dtype=np.uint8)
-
-    @property
-    def is_complete(self) -> bool:
-        """Every point was overheard."""
-        return bool((self.notebook.heard_ns > self._told_ns).all())
-
-    def opened(self, now_ns: int) -> None:
-        """The line was opened: what is not overheard from now on for too long is bad."""
-        self.notebook.begin(now_ns)
-        self._told_ns = now_ns
-        self._told[:] = False
-
-    def is_heard(self, now_ns: int) -> bool:
-        """Something was, not too long ago."""
-        return self.notebook.newest_ns > now_ns - OVERHEARD_PERIODS * self.period_ns
-
-    def is_overdue(self, now_ns: int) -> bool:
-        """Nothing was, for too long."""
-        return bool((self.notebook.heard_ns <= now_ns - OVERHEARD_PERIODS * self.period_ns).all())
-
-    def missed(self) -> Scan:
-        """The line is not open."""
-        if self._judge is not None:
-            self._judge.interrupted()
-        columns = self._decoder.points
-        return missed(self._device, columns, Cause.COMM, time.time_ns(), time.monotonic_ns())
-
-    def scan(self, now_ns: int) -> Scan:
-        """What was overheard since the last one, and what was not for too long."""
-        book, decoder = self.notebook, self._decoder
-        taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
-        overdue = book.heard_ns <= now_ns - OVERHEARD_PERIODS * self.period_ns
-        failed = [(int(block), Cause.COMM) for block in np.flatnonzero(overdue)]
-        failed += [(int(block), Cause.REFUSED) for block in np.flatnonzero(book.refused & ~overdue)]
-        raw = bytes(book.raw)
-        values, quality = decoder.decode(raw, failed)
-        is_told = overdue | (book.heard_ns > self._told_ns)
-        if self._judge is not None and book.newest_ns > self._told_ns:  # bytes nobody sent do not stand still
-            values, quality = self._judge.judge(values, quality, decoder.watched(raw), mono_ns)
-            is_told |= self._told & (quality != self._quality)  # a status word speaks of others, too
-        elif self._judge is not None and overdue.all():
-            self._judge.interrupted()
-        self._told |= is_told
-        self._quality[is_told] = quality[is_told]
-        exact = decoder.exact(raw, quality)
-        told = np.flatnonzero(is_told)
-        self._told_ns = now_ns
-        if exact is not None:
-            place = {int(row): at for at, row in enumerate(told)}
-            exact = {place[row]: value for row, value in exact.items() if row in place} or None
-        scan = Scan(
-            *(self._device.name, self._device.config_rev, decoder.points, values, quality),
-            *(taken_ns, mono_ns, None, raw, exact),
-        )
-        if len(told) == len(values):
-            return scan
-        return replace(scan, points=decoder.points[told], values=values[told], quality=quality[told])
 
 
 def _open_tty(line: Line, wired: Wired, endpoint: str, *, listen_only: bool = False) -> None:

@@ -16,6 +16,7 @@ from source_contract import Subject
 
 from drivers import modbus
 from drivers.kit.contract import Post, Source
+from drivers.kit.overheard import OVERHEARD_PERIODS
 from drivers.kit.scan import Device, Point
 
 FLOATS = (
@@ -57,7 +58,7 @@ async def overheard(folder: Path) -> AsyncIterator[Subject]:
     def make(path: str, post: Post) -> Source:
         return source(post, serial=path, transport="listen", baud=115_200)
 
-    silent_s = modbus.OVERHEARD_PERIODS * PERIOD_S + TIMEOUT_S
+    silent_s = OVERHEARD_PERIODS * PERIOD_S + TIMEOUT_S
     async with serial_device(make, len(FLOATS), silent_s, folder, HEARD) as subject:
         yield subject
 
