@@ -31,13 +31,12 @@ import errno
 import logging
 import random
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from asyncua import ua
@@ -79,6 +78,7 @@ from drivers.kit.ua_columns import Columns, Taken, Watch, unknown
 from drivers.kit.ua_options import Options, check_point
 from drivers.wire import certificate_files
 from drivers.wire.certificate_files import Stored
+from drivers.wire.lane import Lane
 
 ABSENT_MAX_S: Final = 0.5
 """While nobody listens, the next try comes after at most this: it costs nothing, and the first value is near."""
@@ -180,7 +180,6 @@ _DEMANDS: Final = ("No matching endpoints", "BadSecurity")
 """What an attempt without security meets where there must be some."""
 _FILES: Final = "files of certificates and secrets"
 T = TypeVar("T")
-_Done: TypeAlias = tuple[T | None, Exception | None]
 __all__ = ["Options", "check_point", "connect", "polled"]  # what kit.contract wants of a driver
 
 log = logging.getLogger(__name__)
@@ -536,73 +535,16 @@ def _forget(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
+def _seen(future: asyncio.Future[Any]) -> None:
+    """What it failed with is raised where it is waited for, if anybody still does."""
+    if not future.cancelled():
+        future.exception()
+
+
 class _Client(Client):
     """asyncua's client with our transport."""
 
     uaclient: _Transport
-
-
-class _Files:
-    """Files read and written in a thread, because a disk may never answer: alarms do not wait for it.
-
-    At most one thread, a daemon that no stop waits for; ``asyncio.to_thread`` shares eight with the whole house and
-    is waited for at its end.
-    """
-
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
-        self._busy = False
-
-    def begin(self, work: Callable[[], T]) -> asyncio.Future[_Done[T]] | None:
-        """Start; None while earlier work hangs."""
-        if self._busy:
-            return None
-        loop = asyncio.get_running_loop()
-        out: asyncio.Future[_Done[T]] = loop.create_future()
-        self._busy = True
-        try:
-            threading.Thread(
-                target=self._work, args=(loop, out, work), name="opcua files", daemon=True
-            ).start()
-        except RuntimeError as error:  # no thread to be had
-            self._busy = False
-            out.set_result((None, OSError(errno.EAGAIN, str(error), _FILES)))
-        return out
-
-    async def do(self, work: Callable[[], T]) -> T:
-        """Start, and wait for what comes of it.
-
-        Raises:
-            DistrustError: as the work does.
-            OSError: as the work does, or it takes too long.
-        """
-        out = self.begin(work)
-        if out is not None:
-            await asyncio.wait({out}, timeout=self._timeout_s)
-        if out is None or not out.done():
-            raise TimeoutError(errno.ETIMEDOUT, "the disk does not answer in time", _FILES)
-        return _told(out)
-
-    def _work(
-        self, loop: asyncio.AbstractEventLoop, out: asyncio.Future[_Done[T]], work: Callable[[], T]
-    ) -> None:
-        """In the thread."""
-        done: _Done[T]
-        try:
-            done = work(), None
-        except Exception as error:  # noqa: BLE001 - the task's to raise
-            done = None, error
-        self._busy = False
-        with suppress(RuntimeError):  # the loop is closed: the house left while the disk was silent
-            loop.call_soon_threadsafe(out.set_result, done)
-
-
-def _told(out: asyncio.Future[_Done[T]]) -> T:
-    """What came of the work, or its error raised."""
-    found, error = out.result()
-    if error is not None:
-        raise error
-    return cast("T", found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -627,11 +569,11 @@ class _Link:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._files = _Files(options.timeout_s)
+        self._files: Lane[Any] = Lane("opcua files")
         self._peer = b""
         self._broken: list[str] = []
         self._judge_at = 0.0
-        self._judging: asyncio.Future[_Done[dict[str, bytes]]] | None = None
+        self._judging: asyncio.Future[dict[str, bytes]] | None = None
         self.facts: dict[str, Facts] = {}
 
     async def endpoints(self) -> list[Any]:
@@ -662,7 +604,7 @@ class _Link:
                 reason = ""
                 try:
                     facts = Facts.of(certificate(endpoint.ServerCertificate, "what the server shows"))
-                    known = await self._files.do(self._known)
+                    known = await self._from_files(self._known)
                     await self._trusted(endpoint.ServerCertificate, known)
                 except DistrustError as error:
                     reason = str(error)
@@ -691,7 +633,7 @@ class _Link:
         self._peer, self._judging = b"", None
         if not options.insecure or options.identity != "anonymous":
             with self._fail_closed():
-                kept = await self._files.do(self._gather)
+                kept = await self._from_files(self._gather)
         if kept.own is not None:
             own, key = kept.own
             with self._fail_closed():
@@ -791,6 +733,31 @@ class _Link:
                 )
             return await self._trusted(shown[0] or b"", known)
 
+    def _begin(self, work: Callable[[], T]) -> asyncio.Future[T] | None:
+        """Start with files in a thread, because a disk may never answer; None while earlier work hangs.
+
+        Raises:
+            OSError: there is no thread to be had.
+        """
+        out = self._files.ask(work)
+        if out is not None:
+            out.add_done_callback(_seen)
+        return out
+
+    async def _from_files(self, work: Callable[[], T]) -> T:
+        """What comes of work with files.
+
+        Raises:
+            DistrustError: as the work does.
+            OSError: as the work does, or it takes too long.
+        """
+        out = self._begin(work)
+        if out is not None:
+            await asyncio.wait({out}, timeout=self._options.timeout_s)
+        if out is None or not out.done():
+            raise TimeoutError(errno.ETIMEDOUT, "the disk does not answer in time", _FILES)
+        return out.result()
+
     def _known(self) -> dict[str, bytes]:
         """In a thread: the trusted files; nothing lies there until somebody trusts something."""
         return certificate_files.trusted_files(self._options.trusted_place)
@@ -829,7 +796,7 @@ class _Link:
             peer = trusted(shown, known, dt.datetime.now(dt.UTC))
         except UnknownError as error:
             try:
-                kept = await self._files.do(
+                kept = await self._from_files(
                     partial(certificate_files.reject, self._options.rejected_folder, shown)
                 )
             except (DistrustError, OSError) as problem:
@@ -884,12 +851,13 @@ class _Link:
         if self._judging is not None and self._judging.done():
             out, self._judging = self._judging, None
             with self._fail_closed():
-                known = _told(out)
+                known = out.result()
                 self._broken = no_certificates(known)
                 trusted(self._peer, known, dt.datetime.now(dt.UTC))
         elif self._judging is None and self._peer and now >= self._judge_at:
             self._judge_at = now + TRUST_CHECK_S
-            self._judging = self._files.begin(self._known)
+            with self._fail_closed():
+                self._judging = self._begin(self._known)
 
     def _still_in_date(self) -> None:
         now = dt.datetime.now(dt.UTC)
@@ -922,7 +890,7 @@ class _Link:
         except DistrustError as error:
             raise SourceError(Cause.REFUSED, f"{self._options.endpoint}: {error}") from error
         except OSError as error:
-            what = f"{error.filename}: {error.strerror}"
+            what = f"{error.filename or _FILES}: {error.strerror}"
             raise SourceError(Cause.REFUSED, f"{self._options.endpoint}: {what}") from error
 
 
