@@ -1,0 +1,141 @@
+"""Mass balances of tanks that leak, of tanks that do not, and of tanks nobody can see."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.alarm.balance import Balances
+from gateway.alarm.conditions import Balance
+from gateway.alarm.limits import NEVER
+
+S = 1_000_000_000
+TANK = Balance("T-1", "LT", 10.0, ("FI",), ("FO",), window_s=600.0, tolerance=1.0)
+ROWS = {"LT": 0, "FI": 1, "FO": 2}
+
+
+class Plant:
+    """A tank of 10 m2 read each second; ``leak`` flows out and no meter sees it."""
+
+    def __init__(self, *balances, start=1000):
+        self.balances = Balances(balances or (TANK,), ROWS)
+        self.second = start
+        self.values = np.array([5.0, 20.0, 20.0])
+        self.good = np.ones(3, dtype=bool)
+        self.said = []
+
+    def run(self, seconds, flow_in=20.0, flow_out=20.0, leak=0.0):
+        before = len(self.said)
+        for _ in range(seconds):
+            self.second += 1
+            self.values[1:] = flow_in, flow_out
+            self.values[0] += (flow_in - flow_out - leak) / 3600 / 10
+            if self.second * S >= self.balances.next_due_ns:
+                self.said += self.balances.judge(self.values, lambda rows: self.good[rows], self.second * S)
+        return [one.change for one in self.said[before:]]
+
+
+def test_a_tank_that_keeps_what_flows_in_is_in_balance():
+    plant = Plant()
+    assert plant.run(1200, 120.0, 20.0) + plant.run(1200, 0.0, 90.0) + plant.run(1200) == []
+
+
+def test_a_leak_is_a_misfit_once_its_loss_within_the_window_passes_the_tolerance():
+    plant = Plant()
+    plant.run(900)
+    assert plant.run(590, leak=5.9) == []  # it may be out by 1 m3 in 10 min
+    assert plant.run(600, leak=5.9) == []
+    assert plant.run(600, leak=6.2) == ["raise"]
+    [raised] = plant.said
+    assert raised.condition == "T-1/balance"
+    assert raised.apart < -1.0
+    assert re.fullmatch(r"level says -1\.0\d+ m3, flows say \+0 m3 in 10 min: 1\.0\d+ m3 apart", raised.cause)
+
+
+def test_a_misfit_returns_within_half_of_its_tolerance_and_keeps_its_worst():
+    plant = Plant()
+    plant.run(1200, leak=12.0)
+    assert plant.run(1200, leak=4.0) == []  # 0.67 m3: less than the tolerance, more than half
+    assert plant.run(900, leak=2.9) == ["clear"]
+    cleared = plant.said[-1]
+    assert cleared.apart == pytest.approx(-0.5, abs=0.02)
+    assert cleared.worst == pytest.approx(-2.0, abs=0.05)
+
+
+def test_nothing_is_said_before_a_whole_window_was_seen():
+    plant = Plant()
+    assert plant.run(599, leak=100.0) == []
+    assert plant.run(20, leak=100.0) == ["raise"]
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_while_a_point_is_not_good_a_balance_keeps_its_state_and_afterwards_sees_a_whole_window_anew(row):
+    plant = Plant()
+    assert plant.run(900, leak=12.0) == ["raise"]
+    plant.good[row] = False
+    assert plant.run(1800) == ["doubt"]
+    plant.good[row] = True
+    assert plant.run(598) == []
+    assert plant.run(20) == ["clear"]
+    calm = Plant()
+    calm.run(900)
+    calm.good[row] = False
+    assert calm.run(900, leak=100.0) == []
+    calm.good[row] = True
+    assert calm.run(900) == []  # what was lost meanwhile is not known, and not said
+
+
+def test_a_misfit_that_can_be_judged_again_and_still_stands_is_trusted():
+    plant = Plant()
+    plant.run(900, leak=12.0)
+    plant.good[0] = False
+    plant.run(60, leak=12.0)
+    plant.good[0] = True
+    assert plant.run(900, leak=12.0) == ["trust"]
+
+
+def test_a_pause_of_the_evaluation_is_a_hole():
+    plant = Plant()
+    plant.run(900)
+    plant.second += 300
+    plant.values[0] -= 2.0
+    assert plant.run(598) == []
+    assert plant.run(600) == []
+
+
+def test_a_misfit_outlives_a_restart_without_a_word():
+    plant = Plant()
+    assert plant.balances.restore("T-1/balance", -3.0)
+    assert not plant.balances.restore("T-2/balance", None)
+    assert plant.run(590) == []
+    assert plant.run(30) == ["clear"]
+    assert plant.said[0].worst == -3.0
+    other = Plant()
+    other.balances.restore("T-1/balance", None)
+    assert other.run(900, leak=12.0) == []
+
+
+def test_without_balances_nothing_is_ever_due():
+    assert Balances((), {}).next_due_ns == NEVER
+
+
+def test_memory_is_bounded_however_often_it_is_asked():
+    plant = Plant()
+    [tank] = plant.balances._tanks
+    for tenth in range(20_000):
+        plant.balances.judge(plant.values, lambda rows: plant.good[rows], (1000 * S) + tenth * S // 10)
+    assert 61 <= len(tank._window) <= 63
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200), st.integers(30, 400)), min_size=3, max_size=8)
+)
+def test_whatever_flows_a_tank_that_loses_nothing_is_in_balance(phases):
+    """Within the trapezoid's own error: half a sample at each jump of a flow."""
+    jumps = sum(abs((b[0] - b[1]) - (a[0] - a[1])) / 3600 * 5 for a, b in pairwise(phases))
+    plant = Plant(Balance("T-1", "LT", 10.0, ("FI",), ("FO",), 600.0, 0.01 + jumps))
+    assert [change for phase in phases for change in plant.run(phase[2], phase[0], phase[1])] == []
