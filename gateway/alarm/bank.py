@@ -35,12 +35,17 @@ class Side:
     words: tuple[str, ...]
     low: bool = False
 
-    def level(self, mask: MaskArray) -> str:
-        """The worst level that is violated, "" for none."""
-        return next((word for k, word in zip(self.columns, self.words, strict=True) if mask[k]), "")
+    @property
+    def by_bits(self) -> tuple[str, ...]:
+        """The worst level that is violated, "" for none, by the limit table's row read as bits."""
+        return tuple(
+            next((word for k, word in zip(self.columns, self.words, strict=True) if bits >> k & 1), "")
+            for bits in range(1 << len(LEVELS))
+        )
 
 
 Sides: TypeAlias = tuple[Side, ...]
+_BITS: Final = 1 << np.arange(len(LEVELS))
 
 VALUE: Final[Sides] = (
     Side("low", "limit", (0, 1), ("LL", "L"), low=True),
@@ -96,6 +101,7 @@ class Bank:
     def __init__(self, limits: Sequence[Limits], sides: Sides, values: NDArray[np.float64]) -> None:
         self.table = LimitTable(limits)
         self.sides = sides
+        self._by_bits = [(side, side.by_bits) for side in sides]
         self._limits = list(limits)
         self._values = values
         self._peaks = np.full(
@@ -163,9 +169,10 @@ class Bank:
             self._peaks[1, out] = np.fmax(self._peaks[1, out], now)
 
     def _steps(self, moved: Moved) -> Iterator[Step]:
-        for i, row in enumerate(moved.rows.tolist()):
-            for side in self.sides:
-                before, after = side.level(moved.before[i]), side.level(moved.after[i])
+        rows, befores, afters = moved.rows.tolist(), moved.before @ _BITS, moved.after @ _BITS
+        for row, bits_before, bits_after in zip(rows, befores.tolist(), afters.tolist(), strict=True):
+            for side, words in self._by_bits:
+                before, after = words[bits_before], words[bits_after]
                 if before == after:
                     continue
                 value = float(self._values[row])
