@@ -29,10 +29,13 @@ import numpy as np
 from drivers.kit.quality import GOOD, Cause, QualityArray, Status, bad, cause_of, is_bad, is_good
 from drivers.kit.quality import quality as quality_of
 from drivers.kit.scan import IndexArray, Scan, ValueArray
+from gateway.alarm.balance import Balances
 from gateway.alarm.bank import VALUE, Bank, Step
+from gateway.alarm.conditions import Balance
 from gateway.alarm.contacts import Contacts
 from gateway.alarm.derived import Deviations, Rates
 from gateway.alarm.entry import Entry
+from gateway.alarm.forecast import Forecast, Forecasts
 from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind, Subject
 from gateway.alarm.limits import Limits, MaskArray, Rows
 from gateway.alarm.people import AlarmSettings, Command, EndTest, Held, Test
@@ -128,6 +131,7 @@ class Engine:
         now: the start.
         held: what people held back then.
         settings: bounds of what people may do.
+        balances: mass balances that are drawn.
 
     Attributes:
         values: float64[n], last value of each point that was not bad; NaN before the first.
@@ -146,6 +150,7 @@ class Engine:
         *,
         held: Iterable[Held] = (),
         settings: AlarmSettings = _USUAL,
+        balances: Sequence[Balance] = (),
     ) -> None:
         self._points = [point for device in devices for point in device.points]
         n = len(self._points)
@@ -176,6 +181,8 @@ class Engine:
         self._rates = Rates(conditions)
         self._deviations = Deviations(conditions, self._row)
         self._contacts = Contacts(conditions, self._row)
+        self._balances = Balances(balances, self._row)
+        self._forecasts = Forecasts(conditions)
         self._suppressed: dict[int, str] = {}
         self._trials = Trials(self._shadow_of, settings)
         self._exact: dict[str, dict[int, int | str]] = {}
@@ -195,6 +202,8 @@ class Engine:
             self.register.know(
                 f"{name}/comm", Subject("", name, text=name, points=int(self._sources.size[k]))
             )
+        for balance in balances:
+            self._know_balance(balance)
         for alarm in list(self.alarms.values()):
             self._restore(alarm)
         # A restored quality alarm is judged at the first scan even if the quality byte does not change.
@@ -222,6 +231,16 @@ class Engine:
         return self._trials.view()
 
     @property
+    def suppressed(self) -> dict[str, str]:
+        """Tag -> why, of points whose alarms are suppressed by design now."""
+        return {self._points[row].point.name: why for row, why in self._suppressed.items()}
+
+    @property
+    def forecasts(self) -> dict[int, Forecast]:
+        """Row -> time to its next limit, of those points that want one and of which it can be said now."""
+        return self._forecasts.view(self.values, is_good(self.quality), lambda row: self._points[row].limits)
+
+    @property
     def next_deadline(self) -> int:
         """Monotonic nanoseconds at which ``tick`` has something to decide without new data."""
         silent = [silence.deadline_ns for silence in self._silence.values()]
@@ -232,6 +251,8 @@ class Engine:
             *(bank.table.next_due_ns for bank, _ in self._banks()),
             self.register.next_deadline,
             self._trials.next_deadline,
+            self._balances.next_due_ns,
+            self._forecasts.next_due_ns,
         )
 
     @property
@@ -267,6 +288,10 @@ class Engine:
                 self._keep_exact(scan)
         if batch:
             kept += self._judge(batch, now)
+        if now.mono_ns >= self._balances.next_due_ns:
+            self._judge_balances(now)
+        if now.mono_ns >= self._forecasts.next_due_ns:
+            self._forecasts.feed(self.values, is_good(self.quality), now.mono_ns)
         return self._outcome(tuple(kept))
 
     def tick(self, now: Now) -> Outcome:
@@ -420,6 +445,18 @@ class Engine:
             uncertain = (self.quality & 3) == Status.UNCERTAIN
             steps = self._deviations.judge(rows, self.values, is_bad(self.quality), uncertain, now.mono_ns)
             self._carry_out(self._deviations.bank, self._deviations.rows, steps, now)
+
+    def _judge_balances(self, now: Now) -> None:
+        for one in self._balances.judge(self.values, lambda rows: is_good(self.quality[rows]), now.mono_ns):
+            if one.change == "raise":
+                value, limit = one.apart, (one.balance.tolerance, None)
+                self.register.raised(
+                    one.condition, "discrepancy", "MISFIT", now, cause=one.cause, value=value, limit=limit
+                )
+            elif one.change == "clear":
+                self.register.cleared(one.condition, "returned", one.apart, one.worst, now)
+            else:
+                self.register.doubted([one.condition], last_known=one.change == "doubt")
 
     def _rows_of(self, scans: list[Scan]) -> tuple[Rows, Rows | slice, list[int]]:
         """Rows of these scans one behind the other, the same as a slice where they follow one another, and sizes.
@@ -600,6 +637,19 @@ class Engine:
             self.register.know(f"{name}/{side}", process)
         self.register.know(f"{name}/quality", replace(process, latching=False, first_out="", re_alarm_s=0.0))
 
+    def _know_balance(self, balance: Balance) -> None:
+        row = self._row[balance.level]
+        level = self._points[row]
+        subject = Subject(
+            point_id=balance.level,
+            source=self._source_name(row),
+            area=level.area,
+            priority=level.priority,
+            text=balance.name,
+            advisory=True,
+        )
+        self.register.know(f"{balance.name}/balance", subject)
+
     def _restore(self, alarm: Alarm) -> None:
         """Take up an alarm that stood at the last stop, before the first scan is judged."""
         if not alarm.active or alarm.type == "gateway":
@@ -607,6 +657,8 @@ class Engine:
         row = self._row.get(alarm.point_id)
         if alarm.type == "comm":
             known = self._sources.restore(alarm.source)
+        elif alarm.type == "discrepancy":
+            known = self._balances.restore(alarm.condition, alarm.peak)
         elif row is None:
             known = False
         elif alarm.type == "quality":
