@@ -32,7 +32,8 @@ class Broker:
     """A mosquitto of our own: certificates of its own, a user per certificate name, nothing anonymous.
 
     The gateway (user = its certificate's common name = ``gateway``) may publish on its own topics and read
-    its receipts; each receiver may read everything and publish receipts under its own name, nothing else.
+    its receipts and orders; each receiver may read everything and publish receipts and orders under its own name,
+    nothing else.
 
     Args:
         folder: certificates, configuration, log and store; made if missing. One folder per broker.
@@ -169,11 +170,13 @@ def _client_tls(client: Credentials) -> ssl.SSLContext:
 def _access_list(site: str, gateway: str, receivers: Sequence[str]) -> str:
     root = f"plantgate/1/{site}/{gateway}"
     lines = [f"user {gateway}", f"topic write {root}/+", f"topic read {root}/receipt/+"]
+    lines.append(f"topic read {root}/order/+/+")
     for name in receivers:
         lines += [
             "",
             f"user {name}",
             "topic read plantgate/1/#",
             f"topic write plantgate/1/+/+/receipt/{name}",
+            f"topic write plantgate/1/+/+/order/{name}/+",
         ]
     return "\n".join(lines) + "\n"

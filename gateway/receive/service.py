@@ -167,6 +167,7 @@ class Receiver:
             judged = await asyncio.get_running_loop().run_in_executor(thread, store.commit, batch)
             self._inbox_bytes -= sum(len(one.payload) for one in batch)
             self._answer(judged)
+            self._take_away(judged)
 
     def _answer(self, judged: Iterable[Judged]) -> None:
         accepted: dict[str, list[str]] = {}
@@ -191,6 +192,23 @@ class Receiver:
                 self._transport.publish(topic, encode_receipt(receipt, time.time_ns()), sure=False)
             except (LinkError, TooLargeError) as e:
                 log.warning("receipt not sent, it is asked for again: %s", e)
+
+    def _take_away(self, judged: Iterable[Judged]) -> None:
+        """What a gateway has on record need not wait for it at the broker any more."""
+        own = self._settings.recipient
+        done = {
+            f"{one.topic.rpartition('/')[0]}/order/{own}/{order_id}": None
+            for one in judged
+            for whose, order_id in one.orders
+            if whose == own
+        }
+        for topic in done:
+            if self._transport is None:
+                return
+            try:
+                self._transport.publish(topic, b"", sure=False, retain=True)
+            except (LinkError, TooLargeError) as e:
+                log.warning("%s stays at the broker: %s", topic, e)
 
     def _refused(self, error: LinkError) -> UserFacingError:
         place = f"{self._settings.host}:{self._settings.port}"

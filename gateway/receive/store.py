@@ -23,8 +23,9 @@ from sqlite_utils import Database
 from gateway.errors import Exit, UserFacingError
 from gateway.uplink.dialects.plantgate_1 import MAX_SEQ, Incoming, parse_message, parse_status
 from gateway.uplink.message import DialectError
+from gateway.uplink.order import is_id
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_TIMEOUT_S: Final = 5.0
 ZSTD_LEVEL: Final = 1
 """The receiver must keep up; the bureau's own database compresses as it likes."""
@@ -49,6 +50,13 @@ CREATE TABLE status (site_id TEXT NOT NULL, gateway_id TEXT NOT NULL, recipient 
 PRAGMA user_version = 1;
 COMMIT;
 """
+_FEEDBACK: Final = """
+BEGIN;
+CREATE TABLE feedback (key TEXT PRIMARY KEY, site_id TEXT NOT NULL, gateway_id TEXT NOT NULL,
+  recipient TEXT NOT NULL, order_id TEXT NOT NULL, item TEXT NOT NULL);
+PRAGMA user_version = 2;
+COMMIT;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +70,17 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What became of an arrival; ``key`` is "" and ``reason`` says why where it was no message at all."""
+    """What became of an arrival; ``key`` is "" and ``reason`` says why where it was no message at all.
+
+    Attributes:
+        orders: recipient and id of what was sent down and is on record over there now.
+    """
 
     topic: str
     key: str
     outcome: Outcome
     reason: str = ""
+    orders: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +144,8 @@ class Store:
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if found == 0:
             connection.executescript(_SCHEMA)
+        if found < SCHEMA_VERSION:
+            connection.executescript(_FEEDBACK)
         elif found > SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"schema {found} is of a newer version")
 
@@ -147,11 +162,11 @@ class Store:
         if row is None:
             self._log(message.key, message.content, one.received_ns, "new")
             self._keep(message, one)
-            return Judged(one.topic, message.key, "new")
+            return Judged(one.topic, message.key, "new", orders=_orders_of(message))
         if row[0] == message.content:
             self._log(message.key, message.content, one.received_ns, "redelivered")
             self._complete(message, one)
-            return Judged(one.topic, message.key, "redelivered")
+            return Judged(one.topic, message.key, "redelivered", orders=_orders_of(message))
         n = self._log(message.key, message.content, one.received_ns, "conflict")
         self._db.conn.execute("INSERT INTO conflict VALUES (?, ?)", (n, self._pack.compress(one.payload)))
         return Judged(one.topic, message.key, "conflict", "the same key came with another content")
@@ -242,6 +257,16 @@ class Store:
                 "INSERT OR IGNORE INTO snapshot VALUES (?, ?, ?, ?)",
                 (message.key, gateway_id, text, len(message.jpeg)),
             )
+        elif message.envelope["kind"] == "feedback":
+            whose = (
+                message.envelope["site_id"],
+                gateway_id,
+                _text(item.get("recipient")),
+                _text(item.get("id")),
+            )
+            self._db.conn.execute(
+                "INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?, ?, ?)", (message.key, *whose, text)
+            )
 
 
 def arrivals(path: Path) -> Iterator[StoredArrival]:
@@ -259,6 +284,17 @@ def arrivals(path: Path) -> Iterator[StoredArrival]:
         for n, key, sha256, received_ns, outcome, packed in rows:
             payload = b"" if packed is None else unpack.decompress(packed)
             yield StoredArrival(n, key, sha256, received_ns, outcome, payload)
+
+
+def _orders_of(message: Incoming) -> tuple[tuple[str, str], ...]:
+    """What this message says is on record: an order, or a cancellation and what it cancels."""
+    if message.envelope["kind"] not in ("warning_received", "warning_cancelled"):
+        return ()
+    items = [item for item in message.envelope["items"] if isinstance(item, dict)]
+    named = ((item.get("recipient"), item.get(key)) for item in items for key in ("id", "cancels"))
+    return tuple(
+        (whose, one) for whose, one in named if isinstance(whose, str) and isinstance(one, str) and is_id(one)
+    )
 
 
 def _text(value: object) -> str:

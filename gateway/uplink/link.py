@@ -20,7 +20,7 @@ from buffer.writer import SpoolWriter
 from gateway.codec import Body, CodecError, decode
 from gateway.uplink.encoder import Encoder
 from gateway.uplink.message import DialectError, Replay, TooLargeError, Verdict
-from gateway.uplink.transport import LinkError, Transport, TransportFactory
+from gateway.uplink.transport import DownChannel, LinkError, Transport, TransportFactory
 from gateway.uplink.volatile import VolatileAlarms
 from gateway.uplink.window import STREAMS, Flight, Stream, Window, WindowSettings
 
@@ -84,6 +84,7 @@ class Link:
         heads: newest seq per lane; kept up by the caller.
         snapshot_jpeg: picture by its SHA-256 in hex, None where it is gone; awaited, may take time.
         owner: who is told.
+        down: takes what the recipient sends down; None where it may send nothing.
     """
 
     def __init__(
@@ -98,9 +99,12 @@ class Link:
         window: WindowSettings,
         *,
         puback: bool,
+        down: DownChannel | None = None,
     ) -> None:
         self._name = name
         self._puback = puback
+        self._down = down
+        self._orders_under = encoder.dialect.order_topics(name).removesuffix("+")
         self._spool = spool
         self._encoder = encoder
         self._volatile = volatile
@@ -136,6 +140,8 @@ class Link:
         try:
             await transport.connect()
             self._transport = transport
+            if self._down is not None:
+                self._down.deaf(transport.deaf)
             connected()
             self._begin()
             loader = asyncio.create_task(self._load_pages(), name=f"pages for {self._name}")
@@ -179,8 +185,10 @@ class Link:
 
     def received(self, topic: str, payload: bytes) -> None:
         """See ``Listener.received``."""
-        del topic
-        self._guarded(self._receive, payload)
+        if self._down is not None and topic.startswith(self._orders_under):
+            self._guarded(self._down.post, topic, payload)
+        else:
+            self._guarded(self._receive, payload)
 
     def delivered(self, handle: int, verdict: Verdict, reason: str) -> None:
         """See ``Listener.delivered``."""

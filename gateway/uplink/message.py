@@ -133,6 +133,9 @@ class Dialect(Protocol):
     def receipt_topic(self, recipient: str) -> str:
         """Where this recipient answers."""
 
+    def order_topics(self, recipient: str) -> str:
+        """Filter of what this recipient sends down, ending in ``/+``; "" where the dialect has no down channel."""
+
     def status_topic(self) -> str:
         """Where the gateway says whether it is there."""
 

@@ -70,6 +70,7 @@ class Endpoint:
         private_key: ours, PEM.
         client_id: one session per id; the broker throws the older one out.
         listen: topics subscribed to, QoS 1, before the line counts as up.
+        listen_too: likewise, but the line stands even if the broker refuses these; see ``Transport.deaf``.
         status_topic: where birth and last will go, "" for none.
         birth: retained message when the line is up.
         will: retained message when it is gone.
@@ -87,6 +88,7 @@ class Endpoint:
     private_key: Path
     client_id: str
     listen: tuple[str, ...]
+    listen_too: tuple[str, ...] = ()
     status_topic: str = ""
     birth: bytes = b""
     will: bytes = b""
@@ -119,6 +121,7 @@ class MqttTransport:
     """One connection to a broker; see ``gateway.uplink.transport.Transport``."""
 
     def __init__(self, endpoint: Endpoint, listener: Listener) -> None:
+        self.deaf = ""
         self._endpoint = endpoint
         self._listener = listener
         self._loop = asyncio.get_running_loop()
@@ -168,7 +171,7 @@ class MqttTransport:
         """See ``Transport.room``."""
         return max(0, self._receive_maximum - len(self._unconfirmed))
 
-    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True, retain: bool = False) -> int:
         """See ``Transport.publish``. With ``sure`` the broker has to say that it took it (QoS 1).
 
         ``room`` is the caller's to look at, with ``sure``.
@@ -177,7 +180,7 @@ class MqttTransport:
             raise refusals.ended()
         if self._max_payload_bytes and len(payload) + len(topic) > self._max_payload_bytes:
             raise TooLargeError(f"{len(payload)} bytes, the broker takes {self._max_payload_bytes}")
-        mid = self._client.publish(topic, payload, qos=1 if sure else 0).mid
+        mid = self._client.publish(topic, payload, qos=1 if sure else 0, retain=retain).mid
         if sure:
             self._unconfirmed.add(mid)
         return mid
@@ -333,13 +336,16 @@ class MqttTransport:
         maximum = int(getattr(answer, "MaximumPacketSize", 0))
         self._max_payload_bytes = max(1, maximum - PACKET_OVERHEAD_BYTES) if maximum else 0
         self._receive_maximum = int(getattr(answer, "ReceiveMaximum", RECEIVE_MAXIMUM))
-        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._endpoint.listen])
+        topics = (*self._endpoint.listen, *self._endpoint.listen_too)
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
 
     def _on_subscribe(
         self, client: Client, userdata: Any, mid: int, codes: list[ReasonCode], answer: Properties | None
     ) -> None:
         del userdata, mid, answer
-        refused = next((code for code in codes if code.is_failure), None)
+        must = len(self._endpoint.listen)
+        self.deaf = next((str(code) for code in codes[must:] if code.is_failure), "")
+        refused = next((code for code in codes[:must] if code.is_failure), None)
         if refused is not None:
             self._why = refusals.of_suback(refused.value, str(refused))
             client.disconnect()

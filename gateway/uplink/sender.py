@@ -22,7 +22,7 @@ from gateway.uplink.encoder import Encoder
 from gateway.uplink.link import Link
 from gateway.uplink.message import Context
 from gateway.uplink.mqtt import Endpoint, MqttTransport
-from gateway.uplink.transport import LinkError, Listener, Transport
+from gateway.uplink.transport import DownChannel, LinkError, Listener, Transport
 from gateway.uplink.volatile import VolatileAlarms
 from gateway.uplink.window import Backoff, WindowSettings
 
@@ -47,6 +47,7 @@ class Sender:
         pictures: the snapshot files.
         on_rejected: told key and reason of what will never be taken.
         window: bounds; from the recipient's configuration if not given.
+        down: takes what the recipient sends down; without it the gateway does not listen for that.
 
     Attributes:
         name: the recipient's.
@@ -63,6 +64,7 @@ class Sender:
         *,
         on_rejected: Callable[[str, str], None] | None = None,
         window: WindowSettings | None = None,
+        down: DownChannel | None = None,
     ) -> None:
         self.name = recipient.name
         self.state: State = "connecting"
@@ -72,6 +74,7 @@ class Sender:
         self._encoder = encoder
         self._pictures = pictures
         self._on_rejected = on_rejected
+        self._down = down
         self._window = window or WindowSettings(
             messages=recipient.window_messages, receipt_timeout_s=recipient.receipt_timeout_s
         )
@@ -185,6 +188,7 @@ class Sender:
             self,
             self._window,
             puback=self._recipient.acknowledged_by == "puback",
+            down=self._down,
         )
         try:
             await link.run(self._transport, self._connected)
@@ -212,6 +216,7 @@ class Sender:
 
     def _transport(self, listener: Listener) -> Transport:
         recipient, dialect = self._recipient, self._encoder.dialect
+        orders = dialect.order_topics(self.name) if self._down is not None else ""
         return MqttTransport(
             Endpoint(
                 host=recipient.host,
@@ -221,6 +226,7 @@ class Sender:
                 private_key=recipient.private_key,
                 client_id=dialect.client_id(self.name),
                 listen=(dialect.receipt_topic(self.name),),
+                listen_too=(orders,) if orders else (),
                 status_topic=dialect.status_topic(),
                 birth=dialect.status(self.name, "online"),
                 will=dialect.status(self.name, "offline"),
@@ -311,6 +317,7 @@ def make_senders(
     context: Context,
     pictures: SnapshotFiles,
     on_rejected: Callable[[str, str, str], None] | None = None,
+    downs: Mapping[str, DownChannel] | None = None,
 ) -> tuple[Sender, ...]:
     """A sender per recipient; those of one dialect share an encoder.
 
@@ -320,6 +327,7 @@ def make_senders(
         context: what the dialects must know.
         pictures: the snapshot files.
         on_rejected: told recipient, key and reason of what will never be taken.
+        downs: recipient -> its down channel, for those that have one.
 
     Raises:
         DialectError: a recipient's dialect does not exist.
@@ -330,7 +338,9 @@ def make_senders(
         if recipient.dialect not in encoders:
             encoders[recipient.dialect] = Encoder(recipient.dialect, context)
         told = None if on_rejected is None else _for(recipient.name, on_rejected)
-        made.append(Sender(recipient, spool, encoders[recipient.dialect], pictures, on_rejected=told))
+        down = (downs or {}).get(recipient.name)
+        encoder = encoders[recipient.dialect]
+        made.append(Sender(recipient, spool, encoder, pictures, on_rejected=told, down=down))
     return tuple(made)
 
 

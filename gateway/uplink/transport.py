@@ -48,8 +48,24 @@ class Listener(Protocol):
         """The line is gone; throw the transport away."""
 
 
+class DownChannel(Protocol):
+    """Where a line hands what an authority sends down; called on the loop, must not block."""
+
+    def post(self, topic: str, payload: bytes) -> None:
+        """A message on the down channel, from whomever it may be."""
+
+    def deaf(self, reason: str) -> None:
+        """The line is up; the broker does not let us listen here, and says why, or "" where it does."""
+
+
 class Transport(Protocol):
-    """One connection: made, used once, thrown away."""
+    """One connection: made, used once, thrown away.
+
+    Attributes:
+        deaf: why the other side does not let us hear what we need not hear; "" where it does. Known once connected.
+    """
+
+    deaf: str
 
     async def connect(self) -> None:
         """Connect, listen, and say that we are there.

@@ -112,6 +112,10 @@ class Plantgate1:
         """See ``Dialect.receipt_topic``."""
         return f"{self._root}/receipt/{recipient}"
 
+    def order_topics(self, recipient: str) -> str:
+        """See ``Dialect.order_topics``."""
+        return f"{self._root}/order/{recipient}/+"
+
     def status_topic(self) -> str:
         """See ``Dialect.status_topic``."""
         return f"{self._root}/status"
