@@ -37,6 +37,26 @@ HEADINGS: Final[dict[str, tuple[str, ...]]] = {
     "hh": ("高高", "高高限"),
     "alarm_on": ("报警状态",),
     "deadband": ("死区", "报警死区"),
+    "on_delay_s": ("报警延时", "报警延时(s)", "报警延时(秒)"),
+    "off_delay_s": ("恢复延时", "恢复延时(s)", "恢复延时(秒)"),
+    "gas_delay_reason": ("气体延时理由",),
+    "preset": ("预设",),
+    "filed_ll": ("备案低低", "备案低低限"),
+    "filed_l": ("备案低", "备案低限"),
+    "filed_h": ("备案高", "备案高限"),
+    "filed_hh": ("备案高高", "备案高高限"),
+    "rise_per_min": ("上升速率限", "上升速率限(单位/分)"),
+    "fall_per_min": ("下降速率限", "下降速率限(单位/分)"),
+    "rate_window_s": ("速率窗口", "速率窗口(s)", "速率窗口(秒)"),
+    "deviation": ("偏差限",),
+    "deviation_from": ("偏差基准",),
+    "deviation_deadband": ("偏差死区",),
+    "latching": ("锁存",),
+    "re_alarm_s": ("重报时间", "重报时间(s)", "重报时间(秒)"),
+    "first_out": ("首出组",),
+    "suppressed_by": ("抑制点",),
+    "suppressed_on": ("抑制状态",),
+    "forecast": ("趋势预测",),
     "priority": ("优先级",),
     "area": ("区域", "单元/区域"),
     "camera": ("摄像头", "关联摄像头"),
@@ -46,8 +66,9 @@ HEADINGS: Final[dict[str, tuple[str, ...]]] = {
 REQUIRED: Final = ("tag", "device", "address")
 CODE_PREFIXES: Final = ("指标编码:", "code:")
 LIMIT_COLUMNS: Final = ("ll", "l", "h", "hh")
+FILED_COLUMNS: Final = ("filed_ll", "filed_l", "filed_h", "filed_hh")
 REFERENCES: Final = ("status_point", "heartbeat_point", "decimals_point")
-"""Columns that name another point by its tag."""
+"""Columns that name another point of the same device by its tag."""
 
 COLUMN_OF_HEADING: Final[Mapping[str, str]] = {
     heading: column for column, more in HEADINGS.items() for heading in (column, *more)

@@ -25,6 +25,10 @@ import gateway.uplink.dialects
 from drivers.kit.errors import PointError
 from drivers.kit.pace import SLOTS_PER_PERIOD
 from drivers.kit.scan import Device, Point
+from gateway.alarm.conditions import Balance
+from gateway.alarm.people import AlarmSettings
+from gateway.alarm.presets import PRESETS, Preset, preset_name, unit_meant
+from gateway.balances import judged
 from gateway.errors import Exit, UserFacingError, UserFileErrors
 from gateway.places import KeyPath, Places, parse
 from gateway.plant import (
@@ -32,20 +36,22 @@ from gateway.plant import (
     Config,
     DeviceConfig,
     OutputConfig,
-    PointConfig,
     RecipientConfig,
     StorageConfig,
 )
-from gateway.points import CheckDevice, CheckPoint, Known, read_points
+from gateway.points import CheckDevice, CheckPoint, Known, PointTable, read_points
 from gateway.sections import (
     CODE_OF_PROBLEM,
     PATTERN_RULES,
     SECTIONS,
     SINGLE_SECTIONS,
+    AlarmsSection,
+    BalanceSection,
     CameraSection,
     DeviceSection,
     GatewaySection,
     OutputSection,
+    PresetSection,
     RecipientSection,
     Role,
     RuntimeSection,
@@ -56,8 +62,10 @@ from gateway.sections import (
 )
 from gateway.words import both, meant, reason, said
 
-MAX_OF_SECTION: Final = {"device": 1000, "camera": 200, "recipient": 16, "output": 32}
+MAX_OF_SECTION: Final = {"device": 1000, "camera": 200, "recipient": 16, "output": 32, "balance": 200}
 """How many tables of one kind; the section's name -> its bound."""
+
+MAX_PRESETS: Final = 100
 
 CREDENTIALS_VARIABLE: Final = "${CREDENTIALS_DIRECTORY}"
 SERVICE_CREDENTIALS: Final = "/run/credentials/plantgate.service"
@@ -133,11 +141,12 @@ class _Reading:
 
     def config(self, content: bytes) -> Config | None:
         """The whole configuration; None where a section is too wrong to go on. Fills ``errors``."""
-        self._check_keys((), self._tree, {*SECTIONS, "roles"})
+        self._check_keys((), self._tree, {*SECTIONS, "roles", "preset"})
         site = self._single("site", SiteSection)
         gate = self._single("gateway", GatewaySection)
         storage = self._single("storage", StorageSection)
         runtime = self._single("runtime", RuntimeSection)
+        alarms = self._single("alarms", AlarmsSection)
         devices = self._devices()
         cameras = self._cameras()
         recipients = self._recipients()
@@ -149,10 +158,13 @@ class _Reading:
         checks |= {device.name: judged[0] for device, _, judged in sure if judged}
         together = {device.name: judged[1] for device, _, judged in sure if judged and judged[1]}
         names = self._names("camera"), self._names("recipient")
-        known = Known(checks, *names, together, frozenset(self._unsure))
+        periods_s = {device.name: device.period_s for device, _, _ in sure}
+        known = Known(checks, *names, together, self._presets(), periods_s, frozenset(self._unsure))
         points_path = self._resolved(site.points if site else Path("points.csv"), ("site", "points"))
-        table_bytes, points = self._points(points_path, known)
-        if site is None or gate is None or storage is None or runtime is None:
+        table_bytes, table = self._points(points_path, known)
+        points = table.points
+        balances = self._balances(table)
+        if site is None or gate is None or storage is None or runtime is None or alarms is None:
             return None
         rev = hashlib.sha256(content + table_bytes).hexdigest()[:16]
         return Config(
@@ -188,17 +200,19 @@ class _Reading:
             recipients=tuple(recipients),
             outputs=tuple(outputs),
             roles=roles,
+            alarms=AlarmSettings(**dict(alarms)),
+            balances=tuple(balances),
         )
 
-    def _points(self, path: Path, known: Known) -> tuple[bytes, dict[str, list[PointConfig]]]:
+    def _points(self, path: Path, known: Known) -> tuple[bytes, PointTable]:
         try:
             content = path.read_bytes()
         except OSError as error:
             self._table_errors = [said("E-CONFIG-FILE", str(path), reason=reason(error))]
-            return b"", {name: [] for name in known.devices}
+            return b"", PointTable({name: [] for name in known.devices}, [])
         table = read_points(content, str(path), known)
         self._table_errors = table.errors
-        return content, table.points
+        return content, table
 
     # --- sections ---------------------------------------------------------------------------------------
 
@@ -341,6 +355,52 @@ class _Reading:
                 en = f"There is no folder {output.path.parent}: make it, or mend the path."
                 self._wrong((*path, "path"), "E-CONFIG-OUTPUT", name=output.name, key="path", zh=zh, en=en)
             found.append(OutputConfig(**dict(output)))
+        return found
+
+    def _presets(self) -> dict[str, Preset | None]:
+        """The usual presets with those of the file, None for one that is wrong."""
+        presets: dict[str, Preset | None] = dict(PRESETS)
+        tables = self._tree.get("preset", {})
+        if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            self._wrong(("preset",), "E-CONFIG-SECTION", key="preset", form="[preset.NAME]")
+            return presets
+        if len(tables) > MAX_PRESETS:
+            self._wrong(("preset",), "E-CONFIG-MANY", section="preset", count=len(tables), most=MAX_PRESETS)
+        lines: dict[str, int] = {}
+        for written, table in tables.items():
+            path, name = ("preset", written), preset_name(written)
+            line, _ = self._places.where(path)
+            if lines.setdefault(name, line) != line:
+                self._wrong(path, "E-CONFIG-NAME-TWICE", name=written, line=lines[name])
+            section = self._section(path, table, PresetSection)
+            presets[name] = None if section is None else self._preset(path, section, PRESETS.get(name))
+        return presets
+
+    def _preset(self, path: KeyPath, section: PresetSection, usual: Preset | None) -> Preset | None:
+        """One preset; the usual one's figures hold on in its own unit only."""
+        if section.unit is None and usual is None:
+            self._wrong(path, "E-CONFIG-KEY-MISSING", key="unit")
+            return None
+        unit = section.unit or (usual.unit if usual else "")
+        if usual is None or unit_meant(unit) != unit_meant(usual.unit):
+            usual = Preset(unit)
+        columns = ("ll", "l", "h", "hh")
+        edges = {key: value for key in columns if (value := getattr(section, key)) is not None}
+        preset = usual.edited(edges, section.deadband)
+        for key, code, facts in preset.mistakes():
+            self._wrong((*path, key), code, name=path[-1], **facts)
+        return preset
+
+    def _balances(self, table: PointTable) -> list[Balance]:
+        found = []
+        for path, row in self._rows("balance"):
+            section = self._section(path, row, BalanceSection)
+            if section is None:
+                continue
+            balance, mistakes = judged(Balance(**dict(section)), table.tags)
+            for mistake in mistakes:
+                self._wrong((*path, mistake.key), mistake.code, **mistake.facts)
+            found.append(balance)
         return found
 
     def _roles(self) -> dict[str, str]:

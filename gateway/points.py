@@ -12,11 +12,13 @@ from typing import Any, Final, TypeAlias
 
 from drivers.kit.errors import PointError
 from drivers.kit.scan import MAX_POINTS_PER_DEVICE, Point
+from gateway.alarm.presets import PRESETS, Preset
 from gateway.columns import CODE_PREFIXES, COLUMN_OF_HEADING, HEADINGS, REFERENCES, REQUIRED
 from gateway.errors import Exit, UserFacingError
 from gateway.plant import PointConfig
-from gateway.point_row import point_of
-from gateway.sheet import HEADINGS_WITHIN, Row, column_letter, column_of, decoded, plain, rows_of
+from gateway.point_row import check_window, point_of
+from gateway.references import Named, kind_of, resolved
+from gateway.sheet import HEADINGS_WITHIN, Row, column_letter, column_of, decoded, folded, plain, rows_of
 from gateway.words import both, meant, said
 
 _MONTH: Final = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -51,6 +53,8 @@ class Known:
         cameras: names of the cameras.
         recipients: names of the recipients.
         together: name of a device -> the driver's check of all its points, where it has one.
+        presets: of gas points, by name; None for one that is wrong in gateway.toml.
+        periods_s: name of a device -> its period.
         unsure: of "device", "camera" and "recipient" those of which a name is wrong in gateway.toml already: that
             a row's name is not known follows from it.
     """
@@ -59,15 +63,24 @@ class Known:
     cameras: frozenset[str] = frozenset()
     recipients: frozenset[str] = frozenset()
     together: Mapping[str, CheckDevice] = field(default_factory=dict)
+    presets: Mapping[str, Preset | None] = field(default_factory=lambda: PRESETS)
+    periods_s: Mapping[str, float] = field(default_factory=dict)
     unsure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class PointTable:
-    """What was read: points by device in the file's order, and every mistake in the order of the lines."""
+    """What was read.
+
+    Attributes:
+        points: by device, in the file's order.
+        errors: every mistake, in the order of the lines.
+        tags: of every row, whatever else is wrong with it; by what ``sheet.folded`` makes of them.
+    """
 
     points: dict[str, list[PointConfig]]
     errors: list[UserFacingError]
+    tags: dict[str, Named] = field(default_factory=dict)
 
 
 def read_points(content: bytes, file: str, known: Known) -> PointTable:
@@ -109,7 +122,6 @@ class _Reading:
     columns: dict[str, int] = field(default_factory=dict)
     code_columns: dict[str, int] = field(default_factory=dict)
     taken: dict[str, _Taken] = field(default_factory=dict)
-    tags: dict[str, tuple[str, int]] = field(default_factory=dict)
     code_lines: dict[tuple[str, str], int] = field(default_factory=dict)
     rounded: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
@@ -191,18 +203,24 @@ class _Reading:
         if camera and camera not in self.known.cameras and "camera" not in self.known.unsure:
             hint = meant(camera, self.known.cameras)
             row.wrong("camera", "E-POINTS-CAMERA-UNKNOWN", name=camera, meant=hint)
-        point, limits = point_of(row, tag)
+        unit = row.text("unit")
+        point, limits, conditions = point_of(row, tag, unit, self.known.presets)
+        if period_s := point.period_s or self.known.periods_s.get(device):
+            check_window(row, conditions, period_s)
         right = self._check_device(row, device, point, mark) and bool(tag)
         config = PointConfig(
             point=point,
             description=row.text("description"),
-            unit=row.text("unit"),
+            unit=unit,
             limits=limits,
+            conditions=conditions,
             priority=row.whole("priority", 1, 4) or 2,
             area=row.text("area"),
             camera=camera,
             codes=self._codes(row),
         )
+        if tag:
+            self.table.tags.setdefault(folded(tag), Named(tag, row.line, kind_of(config), unit))
         points = self.table.points.get(device)
         if points is None:
             return
@@ -214,13 +232,13 @@ class _Reading:
             row.wrong("device", "E-POINTS-MANY", device=device, most=MAX_POINTS_PER_DEVICE)
 
     def _check_tag(self, row: Row, tag: str) -> None:
-        _, first = self.tags.setdefault(_folded(tag), (tag, row.line))
+        first = self.table.tags.get(folded(tag))
         if not tag:
             row.wrong("tag", "E-POINTS-TAG-MISSING")
         elif _RUINED.fullmatch(tag):
             row.wrong("tag", "E-POINTS-TAG-RUINED", tag=tag)
-        elif first != row.line:
-            row.wrong("tag", "E-POINTS-TAG-TWICE", tag=tag, line=first)
+        elif first is not None:
+            row.wrong("tag", "E-POINTS-TAG-TWICE", tag=tag, line=first.line)
 
     def _check_device(self, row: Row, device: str, point: Point, mark: int) -> bool:
         """Whether the driver takes this point; the row's own mistakes stand behind ``mark``."""
@@ -295,13 +313,17 @@ class _Reading:
             if column not in self.columns:
                 continue
             for at, row in enumerate(rows):
-                name = row.text(column)
-                tag, _ = self.tags.get(_folded(name), ("", 0))
-                if name and not tag:
+                name = row.cell(column)
+                found = self.table.tags.get(folded(name))
+                if name and found is None:
                     row.wrong(column, "E-POINTS-REFERENCE", name=name, zh=HEADINGS[column][0], en=column)
-                elif tag != name:
-                    spelled: dict[str, Any] = {column: tag}
+                elif found is not None and found.tag != name:
+                    spelled: dict[str, Any] = {column: found.tag}
                     points[at] = replace(points[at], point=replace(points[at].point, **spelled))
+        for at, row in enumerate(rows):
+            conditions = resolved(row, points[at].conditions, self.table.tags)
+            if conditions is not points[at].conditions:
+                points[at] = replace(points[at], conditions=conditions)
 
     def _check_together(self, device: str, taken: _Taken, check: CheckDevice) -> None:
         """The driver's mistakes, each on its row; none for what is wrong there already or follows from that."""
@@ -318,10 +340,6 @@ class _Reading:
             follows = error.field in REFERENCES and getattr(point, error.field) in wrong
             if not follows and _place_of(row, error) not in told:
                 _driver_says(row, error)
-
-
-def _folded(tag: str) -> str:
-    return plain(tag).casefold()
 
 
 def _close(heading: str) -> str:

@@ -29,6 +29,8 @@ PATTERN_RULES: Final[dict[str, Text]] = {
         "国标编码是 20 位数字，没有就不写。", "A GB code has 20 digits; leave it out if there is none."
     ),
 }
+MAX_FLOWS: Final = 16
+"""Flows into or out of one tank."""
 _BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 CODE_OF_PROBLEM: Final = {
     "string_type": "E-CONFIG-TYPE-TEXT",
@@ -39,7 +41,10 @@ CODE_OF_PROBLEM: Final = {
     "tuple_type": "E-CONFIG-TYPE-LIST",
     "list_type": "E-CONFIG-TYPE-LIST",
     "literal_error": "E-CONFIG-CHOICE",
+    "greater_than": "E-CONFIG-ABOVE",
     "greater_than_equal": "E-CONFIG-LOW",
+    "too_long": "E-CONFIG-LONG",
+    "string_too_long": "E-CONFIG-LONG",
     "less_than_equal": "E-CONFIG-HIGH",
     "string_too_short": "E-CONFIG-EMPTY",
     "string_pattern_mismatch": "E-CONFIG-PATTERN",
@@ -139,6 +144,36 @@ class RecipientSection(Section):
     acknowledged_by: Literal["receipt", "puback"] = "receipt"
     receipt_timeout_s: float = Field(default=10.0, ge=1.0, le=3600.0)
     window_messages: int = Field(default=32, ge=1, le=1000)
+class AlarmsSection(Section):
+    """[alarms]: see ``alarm.people.AlarmSettings``."""
+
+    shelf_longest_s: float = Field(default=8 * 3600.0, ge=60.0, le=7 * 86_400.0)
+    service_longest_s: float = Field(default=30 * 86_400.0, ge=60.0, le=366 * 86_400.0)
+    test_longest_s: float = Field(default=600.0, ge=10.0, le=3600.0)
+    second_person: bool = False
+
+
+class PresetSection(Section):
+    """[preset.NAME]: see ``alarm.presets.Preset``; what is not given stays as it is."""
+
+    unit: str | None = Field(default=None, min_length=1, max_length=32)
+    ll: float | None = None
+    l: float | None = None  # noqa: E741 - the field's own name for it
+    h: float | None = None
+    hh: float | None = None
+    deadband: float | None = Field(default=None, ge=0.0)
+
+
+class BalanceSection(Section):
+    """[[balance]]: see ``alarm.conditions.Balance``."""
+
+    name: _Name
+    level: str = Field(min_length=1)
+    volume_per_unit: float = Field(gt=0.0, le=1e9)
+    inflows: tuple[str, ...] = Field(default=(), max_length=MAX_FLOWS)
+    outflows: tuple[str, ...] = Field(default=(), max_length=MAX_FLOWS)
+    window_s: float = Field(default=600.0, ge=60.0, le=86_400.0)
+    tolerance: float = Field(default=1.0, gt=0.0, le=1e9)
 
 
 class OutputSection(Section):
@@ -155,6 +190,7 @@ SINGLE_SECTIONS: Final[dict[str, type[Section]]] = {
     "gateway": GatewaySection,
     "storage": StorageSection,
     "runtime": RuntimeSection,
+    "alarms": AlarmsSection,
 }
 SECTIONS: Final[dict[str, type[Section]]] = {
     **SINGLE_SECTIONS,
@@ -162,6 +198,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "camera": CameraSection,
     "recipient": RecipientSection,
     "output": OutputSection,
+    "balance": BalanceSection,
 }
 _LEAST_KEYS: Final = 2
 """So many keys of a section that may stand several times make it likely; many sections have a name."""

@@ -29,6 +29,8 @@ HEADINGS_WITHIN: Final = 10
 """A title may stand above the headings; they are looked for in so many lines."""
 
 _DELIMITERS: Final = ",\t;"
+_YES: Final = frozenset({"是", "1", "yes", "true", "√"})
+_NO: Final = frozenset({"否", "0", "no", "false", "×"})
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,9}(\.0*)?", re.ASCII)
 
@@ -106,9 +108,14 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).replace("−", "-").strip()
 
 
+def folded(tag: str) -> str:
+    """A tag as it is compared: without capitals and full width."""
+    return plain(tag).casefold()
+
+
 @lru_cache(maxsize=MEMO_CELLS)
-def _number(cell: str) -> float | None:
-    """What a cell says; None if nothing, NaN if no number that can be used."""
+def number_of(cell: str) -> float | None:
+    """The number a cell says; None if nothing, NaN if no number that can be used."""
     if not (said_plainly := plain(cell)):
         return None
     return float(said_plainly) if _NUMBER.fullmatch(said_plainly) else math.nan
@@ -145,17 +152,18 @@ class Row:
         if column in self.columns or column not in REQUIRED:
             self.errors.append(said(code, self.place(column), **facts))
 
+    def cell(self, column: str) -> str:
+        """What a cell holds, unjudged; "" where the table has no such column."""
+        at = self.columns.get(column)
+        return "" if at is None or at >= len(self.cells) else self.cells[at]
+
     def holds(self, column: str) -> bool:
         """Whether anything is written there."""
-        at = self.columns.get(column)
-        return at is not None and at < len(self.cells) and bool(self.cells[at])
+        return bool(self.cell(column))
 
     def text(self, column: str) -> str:
         """What a cell holds; "" where the table has no such column."""
-        at = self.columns.get(column)
-        if at is None or at >= len(self.cells):
-            return ""
-        cell = self.cells[at]
+        cell = self.cell(column)
         if len(cell) > MAX_TEXT_CHARS or not cell.isprintable():
             self.wrong(column, "E-POINTS-TEXT", cell=ascii(cell[:20]), most=MAX_TEXT_CHARS)
         return cell
@@ -163,7 +171,7 @@ class Row:
     def number(self, column: str) -> float | None:
         """A number; None where the cell is empty or wrong."""
         cell = self.text(column)
-        value = _number(cell) if cell else None
+        value = number_of(cell) if cell else None
         if value is None or math.isfinite(value):
             return value
         self.wrong(column, "E-POINTS-NUMBER", cell=cell)
@@ -176,6 +184,22 @@ class Row:
             return value
         self.wrong(column, "E-POINTS-BETWEEN", cell=f"{value:g}", lowest=lowest, highest=highest)
         return None
+
+    def positive(self, column: str) -> float | None:
+        """A number above 0; None where the cell is empty or wrong."""
+        value = self.number(column)
+        if value is None or value > 0:
+            return value
+        self.wrong(column, "E-POINTS-POSITIVE", cell=f"{value:g}")
+        return None
+
+    def yes(self, column: str) -> bool:
+        """Yes or no; no where the cell is empty or wrong."""
+        cell = self.text(column)
+        folded = plain(cell).casefold() if cell else "0"
+        if folded not in _YES | _NO:
+            self.wrong(column, "E-POINTS-YES", cell=cell)
+        return folded in _YES
 
     def whole(self, column: str, lowest: int, highest: int) -> int | None:
         """A whole number within bounds; None where the cell is empty or wrong."""

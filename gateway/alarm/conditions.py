@@ -22,6 +22,7 @@ class Conditions:
         suppressed_by: tag of a contact that suppresses this point's alarms by design.
         suppressed_on: the state of that contact which does.
         forecast: show the time to the next limit.
+        delay_reason: why a gas point's alarms may wait; "" where nobody said so.
     """
 
     rise_per_min: float | None = None
@@ -36,6 +37,7 @@ class Conditions:
     suppressed_by: str = ""
     suppressed_on: int = 1
     forecast: bool = False
+    delay_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 _GAS: Final = re.compile(r"(?<![a-z])(lel|lfl|oel)m?(?![a-z])|爆炸下限|接触限值")
@@ -49,6 +50,28 @@ class Preset:
         """Its limits by column of the point table, from the lowest to the highest."""
         columns = (("ll", self.ll), ("l", self.l), ("h", self.h), ("hh", self.hh))
         return {column: value for column, value in columns if value is not None}
+
+    def mistakes(self) -> Iterator[tuple[str, str, dict[str, object]]]:
+        """What is wrong with it: the key, the code of the sentence, and its facts."""
+        edges = self.edges()
+        if not edges:
+            yield "unit", "E-CONFIG-PRESET-EMPTY", {}
+        for (low, low_value), (high, high_value) in pairwise(edges.items()):
+            facts = {"low_key": low, "low": low_value, "high_key": high, "high": high_value}
+            if low_value >= high_value:
+                yield high, "E-CONFIG-PRESET-ORDER", facts
+            elif low in ("ll", "l") and high in ("h", "hh") and self.deadband >= high_value - low_value:
+                yield "deadband", "E-CONFIG-PRESET-DEADBAND", {**facts, "deadband": self.deadband}
+
+    def edited(self, edges: Mapping[str, float], deadband: float | None) -> Preset:
+        """With some of its figures replaced.
+
+        Args:
+            edges: limits by column of the point table.
+            deadband: None to keep it.
+        """
+        kept = self.deadband if deadband is None else deadband
+        return Preset(self.unit, **{**self.edges(), **edges}, deadband=kept)
 
 
 PRESETS: Final[Mapping[str, Preset]] = {

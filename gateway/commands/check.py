@@ -9,11 +9,12 @@ import sys
 from typing import Any, Final
 
 from gateway.alarm.limits import Limits
+from gateway.alarm.presets import is_gas
 from gateway.certificates import certificate_mistakes, ending_soon, nothing_trusted, unseen
 from gateway.cli import give_json
 from gateway.config import load
 from gateway.errors import Exit
-from gateway.plant import Config
+from gateway.plant import Config, PointConfig
 
 MAX_NAMED: Final = 20
 """So many tags are named in one line; --json names all."""
@@ -63,6 +64,8 @@ def summary(config: Config, now: dt.datetime) -> dict[str, Any]:
         "without_points": [device.device.name for device in config.devices if not device.points],
         "limits": sum(_count(row.limits) for row in rows),
         "without_limits": [row.point.name for row in rows if not _count(row.limits)],
+        "gas_without_limits": [row.point.name for row in rows if is_gas(row.unit) and not _count(row.limits)],
+        "looser_than_filed": [one for row in rows for one in _looser(row)],
         "without_code": {
             r.name: [row.point.name for row in rows if r.name not in row.codes] for r in config.recipients
         },
@@ -96,6 +99,16 @@ def _lacking(config: Config) -> dict[str, str]:
 
 def _count(limits: Limits) -> int:
     return sum(edge is not None for edge in (limits.ll, limits.l, limits.h, limits.hh, limits.on))
+
+
+def _looser(row: PointConfig) -> list[dict[str, Any]]:
+    """Limits that alarm later than the filed ones, or not at all."""
+    found = []
+    for level, filed in row.limits.filed.items():
+        limit = row.limits.of(level)
+        if limit is None or (limit < filed if level in ("LL", "L") else limit > filed):
+            found.append({"tag": row.point.name, "level": level, "limit": limit, "filed": filed})
+    return found
 
 
 def _lines(found: dict[str, Any], language: str) -> list[str]:
@@ -137,6 +150,10 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
     idle = ("注意：没有点的设备，不会读取", "Note: devices without points, not read")
     lines += _left_out(found["without_points"], *idle, zh=zh)
     lines += _left_out(found["without_limits"], "注意：没有限值的点", "Note: points without limits", zh=zh)
+    no_gas = "注意：没有限值也没有预设的气体点", "Note: gas points with neither limit nor preset"
+    lines += _left_out(found["gas_without_limits"], *no_gas, zh=zh)
+    later = "注意：比备案限值宽松", "Note: limits looser than those filed"
+    lines += _left_out([_said(one, zh=zh) for one in found["looser_than_filed"]], *later, zh=zh)
     for name, tags in found["without_code"].items():
         lines += _left_out(
             tags, f"注意：在 {name} 没有指标编码的点", f"Note: points without a code at {name}", zh=zh
@@ -150,6 +167,13 @@ def _lines(found: dict[str, Any], language: str) -> list[str]:
     unjudged = ("凭据只有服务能看到，未检查", "credentials only the service can see, not checked")
     lines += _left_out(found["unseen"], f"注意：{unjudged[0]}", f"Note: {unjudged[1]}", zh=zh)
     return lines
+
+
+def _said(looser: dict[str, Any], *, zh: bool) -> str:
+    limit, filed = looser["limit"], f"{looser['filed']:g}"
+    here = f"{limit:g}" if limit is not None else "无" if zh else "none"
+    told = f"{looser['tag']} {looser['level']} {here}"
+    return f"{told}（备案 {filed}）" if zh else f"{told} (filed {filed})"
 
 
 def _insecure(found: dict[str, Any], *, zh: bool) -> list[str]:

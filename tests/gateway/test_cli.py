@@ -129,6 +129,42 @@ def test_check_notes_a_device_without_points(site: Path, language: str, note: st
     assert (found["ok"], found["without_points"]) == (True, ["plc2"])
 
 
+@pytest.mark.parametrize(
+    ("language", "notes"),
+    [
+        (
+            "zh",
+            [
+                "注意：没有限值也没有预设的气体点（1）：GT-2",
+                "注意：比备案限值宽松（2）：LT-101 H 9.5（备案 9）、LT-101 HH 无（备案 10）",
+            ],
+        ),
+        (
+            "en",
+            [
+                "Note: gas points with neither limit nor preset (1): GT-2",
+                "Note: limits looser than those filed (2): LT-101 H 9.5 (filed 9), LT-101 HH none (filed 10)",
+            ],
+        ),
+    ],
+)
+def test_check_notes_what_alarms_late_or_never(site: Path, language: str, notes: list[str]) -> None:
+    (site / "points.csv").write_text(
+        "位号,设备,地址,单位,低,高,预设,备案低,备案高,备案高高\n"
+        "LT-101,plc1,40001,m,1,9.5,,1,9,10\n"
+        "LT-102,plc1,40002,m,1,8.5,,0.5,9,\n"
+        "GT-1,plc1,40003,%LEL,,,可燃气体,,25,50\n"
+        "GT-2,plc1,40004,LEL%,,,,,,\n",
+        "utf-8",
+    )
+    ended = plantgate("check", "--lang", language, *on(site))
+    assert (ended.returncode, ended.stderr) == (Exit.OK, "")
+    assert set(notes) <= set(ended.stdout.splitlines())
+    found = json.loads(plantgate("check", "--json", *on(site)).stdout)
+    assert found["gas_without_limits"] == ["GT-2"]
+    assert found["looser_than_filed"][1] == {"tag": "LT-101", "level": "HH", "limit": None, "filed": 10.0}
+
+
 def test_check_speaks_the_configurations_language(site: Path) -> None:
     swap(site, 'language = "zh"', 'language = "en"')
     assert "The files are right: site site-1" in plantgate("check", *on(site)).stdout

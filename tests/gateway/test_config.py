@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway import config as configuration
+from gateway.alarm.conditions import Balance
+from gateway.alarm.limits import Limits
+from gateway.alarm.people import AlarmSettings
 from gateway.config import load
 from gateway.errors import UserFileErrors
 from gateway.places import Places
@@ -354,3 +357,146 @@ def test_an_output_file_needs_its_folder(site: Path) -> None:
     swap(site, 'path = "alarms.log"', 'path = "nowhere/alarms.log"')
     assert mistakes(site) == [("E-CONFIG-OUTPUT", "gateway.toml:31:1")]
     assert "nowhere" in told(site, "zh")
+
+
+# --- alarms, presets, balances ----------------------------------------------------------------------------
+
+BALANCE = """\
+[[balance]]
+name = "tank1"
+level = "lt-101"
+volume_per_unit = 78.5
+inflows = ["FT-101"]
+window_s = 900
+tolerance = 2.5
+
+[[recipient]]"""
+
+
+def flows(site: Path) -> None:
+    text = (site / "points.csv").read_text("utf-8")
+    (site / "points.csv").write_text(f"{text}FT-101,plc1,40005,float32,,\n", "utf-8")
+
+
+def test_without_a_word_the_alarms_have_their_usual_bounds(site: Path) -> None:
+    config = load(site / "gateway.toml")
+    assert (config.alarms, config.balances) == (AlarmSettings(), ())
+
+
+def test_bounds_of_what_people_may_do(site: Path) -> None:
+    swap(
+        site,
+        "[roles]",
+        "[alarms]\nshelf_longest_s = 3600\nservice_longest_s = 86400\ntest_longest_s = 60\n"
+        "second_person = true\n\n[roles]",
+    )
+    assert load(site / "gateway.toml").alarms == AlarmSettings(3600.0, 86_400.0, 60.0, second_person=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("shelf_longest_s = 59", "E-CONFIG-LOW"),
+        ("shelf_longest_s = 604801", "E-CONFIG-HIGH"),
+        ("service_longest_s = 31622401", "E-CONFIG-HIGH"),
+        ("test_longest_s = 3601", "E-CONFIG-HIGH"),
+        ("test_longest_s = 9", "E-CONFIG-LOW"),
+        ("second_person = 1", "E-CONFIG-TYPE-BOOLEAN"),
+        ("shelf_longest = 60", "E-CONFIG-KEY-UNKNOWN"),
+    ],
+)
+def test_a_wrong_bound(site: Path, line: str, code: str) -> None:
+    swap(site, "[roles]", f"[alarms]\n{line}\n\n[roles]")
+    assert mistakes(site) == [(code, "gateway.toml:34:1")]
+
+
+def test_a_balance_with_its_tags(site: Path) -> None:
+    flows(site)
+    swap(site, "[[recipient]]", BALANCE)
+    assert load(site / "gateway.toml").balances == (
+        Balance("tank1", "LT-101", 78.5, ("FT-101",), (), 900.0, 2.5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "place"),
+    [
+        ("78.5", "0", "E-CONFIG-ABOVE", "24:1"),
+        ('inflows = ["FT-101"]', "", "E-CONFIG-BALANCE-FLOWS", "21:1"),
+        ('"lt-101"', '"LT-9"', "E-CONFIG-TAG-UNKNOWN", "23:1"),
+        ('["FT-101"]', '["FT-101", "LT-101"]', "E-CONFIG-BALANCE-TWICE", "25:1"),
+        ('["FT-101"]', '["XS-102"]', "E-CONFIG-TAG-UNKNOWN", "25:1"),
+        ("900", "59", "E-CONFIG-LOW", "26:1"),
+        ("2.5", "0", "E-CONFIG-ABOVE", "27:1"),
+        ('["FT-101"]', repr(["FT-101"] * 17), "E-CONFIG-LONG", "25:1"),
+        ("[[balance]]", "[[balanse]]", "E-CONFIG-KEY-UNKNOWN", "21:1"),
+    ],
+)
+def test_a_wrong_balance(site: Path, old: str, new: str, code: str, place: str) -> None:
+    flows(site)
+    swap(site, "[[recipient]]", BALANCE)
+    swap(site, old, new)
+    assert mistakes(site) == [(code, f"gateway.toml:{place}")]
+
+
+def test_without_a_point_table_a_balance_is_not_wrong(site: Path) -> None:
+    swap(site, "[[recipient]]", BALANCE)
+    (site / "points.csv").unlink()
+    assert mistakes(site) == [("E-CONFIG-FILE", "points.csv")]
+
+
+def preset(site: Path, *lines: str, name: str = "h2s", cell: str = "", unit: str = "ppm") -> None:
+    text = "\n".join((f"[preset.{name}]", *lines))
+    swap(site, "[roles]", f"{text}\n\n[roles]")
+    rows = f"位号,设备,地址,单位,预设\nGT-1,plc1,40001,{unit},{cell}\n"
+    (site / "points.csv").write_text(rows, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "cell", "unit", "limits"),
+    [
+        ("h2s", ('unit = "ppm"', "h = 5", "hh = 10"), "H2S", "PPM", Limits(h=5, hh=10)),
+        ('"硫化氢"', ('unit = "ppm"', "h = 5", "deadband = 1"), "硫化氢", "ppm", Limits(h=5, deadband=1)),
+        ("combustible", ("h = 20",), "可燃气体", "%LEL", Limits(h=20, hh=50)),
+        ('"可燃气体"', ("hh = 40", "deadband = 2"), "combustible", "LEL%", Limits(h=25, hh=40, deadband=2)),
+        ("toxic", ('unit = "ppm"', "h = 5"), "toxic", "ppm", Limits(h=5)),
+        ("toxic", ('unit = "OEL%"', "h = 50"), "toxic", "%OEL", Limits(h=50, hh=200)),
+    ],
+)
+def test_a_preset_is_added_or_edited(
+    site: Path, name: str, lines: tuple[str, ...], cell: str, unit: str, limits: Limits
+) -> None:
+    preset(site, *lines, name=name, cell=cell, unit=unit)
+    assert load(site / "gateway.toml").points[0].limits == limits
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "code", "line"),
+    [
+        ("h2s", ("h = 5",), "E-CONFIG-KEY-MISSING", 33),
+        ("h2s", ('unit = "ppm"',), "E-CONFIG-PRESET-EMPTY", 34),
+        ("toxic", ('unit = "ppm"', "deadband = 1"), "E-CONFIG-PRESET-EMPTY", 34),
+        ("combustible", ("h = 50",), "E-CONFIG-PRESET-ORDER", 33),
+        ("oxygen", ("deadband = 4",), "E-CONFIG-PRESET-DEADBAND", 34),
+        ("oxygen", ("deadband = -1",), "E-CONFIG-LOW", 34),
+        ("oxygen", ('h = "none"',), "E-CONFIG-TYPE-NUMBER", 34),
+        ("oxygen", ('unit = ""',), "E-CONFIG-EMPTY", 34),
+        ("oxygen", ("high = 3",), "E-CONFIG-KEY-UNKNOWN", 34),
+    ],
+)
+def test_a_wrong_preset_is_one_mistake_whoever_names_it(
+    site: Path, name: str, lines: tuple[str, ...], code: str, line: int
+) -> None:
+    preset(site, *lines, name=name, cell=name)
+    assert mistakes(site)[0] == (code, f"gateway.toml:{line}:1")
+    assert all(code != "E-POINTS-PRESET-UNKNOWN" for code, _ in mistakes(site))
+
+
+def test_a_preset_stands_once_under_whatever_name(site: Path) -> None:
+    preset(site, "h = 20", '[preset."可燃气体"]', "h = 21", name="combustible")
+    assert mistakes(site) == [("E-CONFIG-NAME-TWICE", "gateway.toml:35:1")]
+
+
+def test_a_preset_without_a_name(site: Path) -> None:
+    swap(site, "[roles]", "[preset]\nh = 20\n\n[roles]")
+    assert mistakes(site) == [("E-CONFIG-SECTION", "gateway.toml:33:1")]

@@ -1,18 +1,19 @@
-"""One row: what it says, and what is wrong within it; test_points has every cell's mistake in a whole table."""
+"""One row: what it says, and what is wrong within it; its alarms are test_point_alarms', whole tables test_points'."""
 
 from __future__ import annotations
 
 import pytest
 
 from drivers.kit.scan import Point
+from gateway.alarm.conditions import Conditions
 from gateway.alarm.limits import Limits
-from gateway.point_row import point_of
+from gateway.point_row import check_window, point_of
 from gateway.sheet import Row
 
 
 def said(**cells: str) -> tuple[Point, Limits, list[str]]:
     row = Row("t.csv", 2, list(cells.values()), {name: at for at, name in enumerate(cells)}, list(cells), [])
-    point, limits = point_of(row, "A")
+    point, limits, _ = point_of(row, "A")
     return point, limits, [f"{error.code} {error.place.rpartition(':')[2]}" for error in row.errors]
 
 
@@ -49,3 +50,35 @@ def test_a_text_has_no_limit() -> None:
         "E-POINTS-LIMIT-TEXT D(deadband)",
         "E-POINTS-LIMIT-TEXT E(alarm_on)",
     ]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [{"rise_per_min": "1"}, {"fall_per_min": "1"}, {"deviation": "1", "deviation_from": "5"}],
+)
+def test_a_point_with_another_alarm_than_a_limit_is_alarmed_too(cells: dict[str, str]) -> None:
+    point, _, errors = said(**cells)
+    assert (point.alarmed, errors) == (True, [])
+
+
+def test_a_deviation_needs_something_to_deviate_from() -> None:
+    assert said(deviation="1")[2] == ["E-POINTS-TOGETHER (偏差基准)"]
+    assert said(deviation_from="LT-2", deviation_deadband="0.1")[2] == ["E-POINTS-TOGETHER (偏差限)"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "period_s", "wrong"),
+    [
+        (Conditions(rise_per_min=1.0), 20.0, 0),
+        (Conditions(rise_per_min=1.0), 20.1, 1),
+        (Conditions(fall_per_min=1.0, rate_window_s=2.9), 1.0, 1),
+        (Conditions(fall_per_min=1.0, rate_window_s=3.0), 1.0, 0),
+        (Conditions(), 3600.0, 0),
+    ],
+)
+def test_a_window_holds_readings_enough_to_tell_a_rate(
+    conditions: Conditions, period_s: float, wrong: int
+) -> None:
+    row = Row("t.csv", 2, [], {}, [], [])
+    check_window(row, conditions, period_s)
+    assert [error.code for error in row.errors] == ["E-POINTS-WINDOW"] * wrong

@@ -9,7 +9,9 @@ import pytest
 from drivers.kit.errors import PointError
 from drivers.kit.scan import Point
 from gateway.alarm.limits import Limits
+from gateway.alarm.presets import Preset
 from gateway.points import Known, PointTable, read_points
+from gateway.references import Named
 
 HEAD = (
     "位号,描述,设备,站号,地址,数据类型,字节序,位,系数,偏移,单位,量程下限,量程上限,"
@@ -509,3 +511,82 @@ def test_a_row_says_all_the_driver_says_and_no_cell_twice() -> None:
         ("E-POINTS-DRIVER", "points.csv:2:D(数据类型)"),
         ("E-POINTS-REFERENCE", "points.csv:2:I(状态点)"),
     ]
+
+
+ALARMS = "位号,设备,地址,数据类型,单位,高,偏差限,偏差基准,抑制点,上升速率限,采集周期,预设,状态点,状态位"
+
+
+def alarms(**cells: str) -> str:
+    """One line under ALARMS; cells by the heading."""
+    usual = {"位号": "LT-101", "设备": "plc1", "地址": "40001"}
+    return ",".join({**usual, **cells}.get(heading, "") for heading in ALARMS.split(","))
+
+
+def read_alarms(*rows: str, known: Known = KNOWN) -> PointTable:
+    return read_points("\n".join((ALARMS, *rows)).encode(), "points.csv", known)
+
+
+def test_alarms_name_points_of_other_devices_in_any_order() -> None:
+    table = read_alarms(
+        alarms(偏差限="0.2", 偏差基准="ｌｔ-102", 抑制点="xs-1"),
+        alarms(位号="LT-102", 设备="plc2", 偏差限="1", 偏差基准="5.5"),
+        alarms(位号="XS-1", 设备="plc2", 数据类型="bit"),
+    )
+    assert table.errors == []
+    first, second = table.points["plc1"][0].conditions, table.points["plc2"][0].conditions
+    assert (first.deviation_from, first.suppressed_by, second.deviation_from) == ("LT-102", "XS-1", 5.5)
+
+
+def test_a_point_of_a_device_that_is_wrong_is_still_one_that_can_be_named() -> None:
+    table = read_alarms(alarms(抑制点="XS-1"), alarms(位号="XS-1", 设备="plc9", 数据类型="bit"))
+    assert [error.code for error in table.errors] == ["E-POINTS-DEVICE-UNKNOWN"]
+
+
+def test_wrong_names_stand_at_their_cells_in_the_order_of_the_lines() -> None:
+    table = read_alarms(
+        alarms(位号="XS-1", 数据类型="bit", 抑制点="LT-101"),
+        alarms(偏差限="1", 偏差基准="LT-9", 抑制点="XT-1"),
+        alarms(位号="LT-9", 设备="plc2", 偏差限="1", 偏差基准="LT-9"),
+    )
+    assert [(error.code, error.place) for error in table.errors] == [
+        ("E-POINTS-WANTS-CONTACT", "points.csv:2:I(抑制点)"),
+        ("E-POINTS-TAG-UNKNOWN", "points.csv:3:I(抑制点)"),
+        ("E-POINTS-SELF", "points.csv:4:H(偏差基准)"),
+    ]
+
+
+def test_without_tags_nothing_is_called_unknown() -> None:
+    errors = read("设备,地址,抑制点\nplc1,1,XS-1\n").errors
+    assert [error.code for error in errors] == ["E-POINTS-COLUMN-MISSING"]
+
+
+def test_an_unreadable_name_is_told_once() -> None:
+    errors = read_alarms(alarms(状态点="长" * 251, 状态位="3=维护")).errors
+    assert [error.code for error in errors] == ["E-POINTS-TEXT", "E-POINTS-REFERENCE"]
+
+
+def test_a_rate_is_judged_with_the_period_of_its_device_or_its_own() -> None:
+    known = Known({"plc1": _accept, "plc2": _accept}, periods_s={"plc1": 30.0, "plc2": 1.0})
+    table = read_alarms(
+        alarms(上升速率限="1"),
+        alarms(位号="B", 上升速率限="1", 采集周期="10"),
+        alarms(位号="C", 设备="plc2", 上升速率限="1"),
+        known=known,
+    )
+    assert [(e.code, e.place) for e in table.errors] == [("E-POINTS-WINDOW", "points.csv:2:(速率窗口)")]
+    assert "至少 90 秒" in table.errors[0].line("zh")
+
+
+def test_presets_come_from_the_configuration() -> None:
+    known = Known({"plc1": _accept}, presets={"h2s": Preset("ppm", h=5.0, hh=10.0)})
+    table = read_alarms(alarms(单位="ppm", 预设="H2S"), alarms(位号="B", 预设="combustible"), known=known)
+    assert table.points["plc1"][0].limits == Limits(h=5.0, hh=10.0)
+    assert [(e.code, e.place) for e in table.errors] == [("E-POINTS-PRESET-UNKNOWN", "points.csv:3:L(预设)")]
+
+
+def test_the_tags_of_the_table_are_known_with_kind_and_unit() -> None:
+    table = read_alarms(alarms(单位="m"), alarms(位号="XS-1", 数据类型="bit"), alarms(位号=""))
+    assert table.tags == {
+        "lt-101": Named("LT-101", 2, "number", "m"),
+        "xs-1": Named("XS-1", 3, "contact", ""),
+    }
