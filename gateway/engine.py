@@ -183,7 +183,9 @@ class Engine:
         self._contacts = Contacts(conditions, self._row)
         self._balances = Balances(balances, self._row)
         self._forecasts = Forecasts(conditions)
-        self._suppressed: dict[int, str] = {}
+        self._by_quality: dict[int, str] = {}
+        self._by_contact: dict[int, str] = {}
+        self._itself_suppressed = np.zeros(n, dtype=np.bool_)
         self._trials = Trials(self._shadow_of, settings)
         self._exact: dict[str, dict[int, int | str]] = {}
         self._rows_known: dict[object, tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
@@ -233,7 +235,9 @@ class Engine:
     @property
     def suppressed(self) -> dict[str, str]:
         """Tag -> why, of points whose alarms are suppressed by design now."""
-        return {self._points[row].point.name: why for row, why in self._suppressed.items()}
+        return {
+            self._points[row].point.name: why for row, why in (self._by_contact | self._by_quality).items()
+        }
 
     @property
     def forecasts(self) -> dict[int, Forecast]:
@@ -510,17 +514,19 @@ class Engine:
                     now,
                     value=step.value,
                     limit=step.limit,
-                    suppressed=self._suppressed.get(row, ""),
+                    suppressed=self._why_suppressed(row),
                     first_reading=fresh is not None and row in fresh,
                 )
             if point.camera:
                 self._captures.append(Capture(point.camera, alarm.alarm_id))
 
     def _judge_quality(self, rows: Rows, before: QualityArray, quality: QualityArray, now: Now) -> None:
-        differs = before != quality
-        for i in np.flatnonzero(differs & (_SUPPRESSING[before >> 2] | _SUPPRESSING[quality >> 2])):
-            why = cause_of(int(quality[i])).word if _SUPPRESSING[quality[i] >> 2] else ""
-            self._suppress(int(rows[i]), why, now)
+        suppressing = _SUPPRESSING[quality >> 2]
+        moved = suppressing != self._itself_suppressed[rows]
+        for i in np.flatnonzero(moved | (suppressing & (before != quality))):
+            why = cause_of(int(quality[i])).word if suppressing[i] else ""
+            self._suppress(int(rows[i]), self._by_quality, why, now)
+        self._itself_suppressed[rows] = suppressing
         unusable = is_bad(quality)
         comm = unusable & _COMM[quality >> 2]
         if not np.array_equal(self._sources.missing[rows], comm):
@@ -552,22 +558,21 @@ class Engine:
 
     def _judge_contacts(self, now: Now) -> None:
         if len(self._contacts.holding):
-            for row, contact in self._contacts.changed(self.values, is_good(self.quality)):
-                cause = self.quality[row] >> 2
-                by_quality = cause_of(int(self.quality[row])).word if _SUPPRESSING[cause] else ""
-                why = by_quality if contact is None else self._points[contact].point.name
-                self._suppress(row, why, now, by_contact=contact is not None)
+            seen = self.taken_ns != 0
+            for row, contact in self._contacts.changed(self.values, is_good(self.quality), seen):
+                why = "" if contact is None else self._points[contact].point.name
+                self._suppress(row, self._by_contact, why, now)
 
-    def _suppress(self, row: int, why: str, now: Now, *, by_contact: bool = False) -> None:
-        """A point is suppressed by design, by its own quality or a contact, or not any more."""
-        by = self._points[row].conditions.suppressed_by
-        if by and not by_contact and not why and self._suppressed.get(row) == by:
-            return  # its own quality is well again, the contact still holds
+    def _suppress(self, row: int, reasons: dict[int, str], why: str, now: Now) -> None:
+        """A point is suppressed by design, by its own quality or a contact, or by that not any more."""
         if why:
-            self._suppressed[row] = why
+            reasons[row] = why
         else:
-            self._suppressed.pop(row, None)
-        self.register.suppressed(self._conditions_of(row), why, now)
+            reasons.pop(row, None)
+        self.register.suppressed(self._conditions_of(row), self._why_suppressed(row), now)
+
+    def _why_suppressed(self, row: int) -> str:
+        return self._by_quality.get(row) or self._by_contact.get(row, "")
 
     def _tell_source(self, k: int, now: Now) -> None:
         cause = Cause.COMM.word if self._sources.down[k] else ""
@@ -592,7 +597,7 @@ class Engine:
             _QUALITY_LEVELS.get(cause, "BAD"),
             "" if quality == GOOD else cause.word,
             now,
-            self._suppressed.get(row, ""),
+            self._why_suppressed(row),
         )
 
     def _keep_exact(self, scan: Scan) -> None:
@@ -652,9 +657,11 @@ class Engine:
 
     def _restore(self, alarm: Alarm) -> None:
         """Take up an alarm that stood at the last stop, before the first scan is judged."""
+        row = self._row.get(alarm.point_id)
+        if alarm.suppressed and row is not None:
+            self._restore_suppression(row, alarm.suppressed)
         if not alarm.active or alarm.type == "gateway":
             return
-        row = self._row.get(alarm.point_id)
         if alarm.type == "comm":
             known = self._sources.restore(alarm.source)
         elif alarm.type == "discrepancy":
@@ -665,11 +672,19 @@ class Engine:
             known = self._quality_alarm[row] = True
         else:
             known = self._restore_excursion(row, alarm)
+            self.register.doubted([alarm.condition], last_known=True)  # until its point is read
         if not known:
             now = Now(0, alarm.changed_ns)
             self.register.cleared(alarm.condition, "point_removed", None, alarm.peak, now)
-        elif alarm.suppressed:
-            self._suppressed[row or 0] = alarm.suppressed
+
+    def _restore_suppression(self, row: int, why: str) -> None:
+        """It goes on until the point, or the contact, has been read."""
+        if why == self._points[row].conditions.suppressed_by:
+            self._by_contact[row] = why
+            self._contacts.restore(row)
+        else:
+            self._by_quality[row] = why
+            self._itself_suppressed[row] = True
 
     def _restore_excursion(self, row: int, alarm: Alarm) -> bool:
         if alarm.type in ("limit", "digital"):

@@ -29,14 +29,22 @@ class Contacts:
         self._on = np.array([one.suppressed_on for _, one in chosen], dtype=np.float64)
         self.holding: BoolArray = np.zeros(len(chosen), dtype=np.bool_)
 
-    def changed(self, values: ValueArray, good: BoolArray) -> Iterator[tuple[int, int | None]]:
+    def restore(self, row: int) -> None:
+        """This row was suppressed at the last stop, and is until its contact has been read."""
+        self.holding[self._rows == row] = True
+
+    def changed(
+        self, values: ValueArray, good: BoolArray, seen: BoolArray
+    ) -> Iterator[tuple[int, int | None]]:
         """Rows whose suppression begins (with the contact's row) or ends (None).
 
         Args:
             values: float64[n], last values of all points.
             good: bool[n], which of all are good now.
+            seen: bool[n], which of all have been read since the start, with or without success.
         """
-        holding = good[self._contacts] & (values[self._contacts] == self._on)
+        on = good[self._contacts] & (values[self._contacts] == self._on)
+        holding = np.where(seen[self._contacts], on, self.holding)
         for k in np.flatnonzero(holding != self.holding).tolist():
             yield int(self._rows[k]), int(self._contacts[k]) if holding[k] else None
         self.holding = holding
