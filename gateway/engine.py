@@ -198,6 +198,7 @@ class Engine:
         self._trial_sirens: list[AlarmChanged] = []
         self._trial_entries: list[Entry] = []
         self._captures: list[Capture] = []
+        self._named = [{side: f"{p.point.name}/{side}" for side in _SIDE_NAMES} for p in self._points]
         for row in range(n):
             self._know(row)
         for k, name in enumerate(self._sources.names):
@@ -497,7 +498,7 @@ class Engine:
         for step in steps:
             row = step.row if points is None else int(points[step.row])
             point = self._points[row]
-            condition = f"{point.point.name}/{step.side.name}"
+            condition = self._named[row][step.side.name]
             peak = None if np.isnan(step.peak) else step.peak
             if not step.after:
                 removed = not bank.has_limit(step.row, step.before)
@@ -553,8 +554,8 @@ class Engine:
                 out = out | np.isin(rows, derived.rows[derived.bank.table.excursing])
         return out
 
-    def _conditions_of(self, row: int) -> list[str]:
-        return [f"{self._points[row].point.name}/{side}" for side in _SIDE_NAMES]
+    def _conditions_of(self, row: int) -> Iterable[str]:
+        return self._named[row].values()
 
     def _judge_contacts(self, now: Now) -> None:
         if len(self._contacts.holding):
@@ -639,8 +640,8 @@ class Engine:
             re_alarm_s=more.re_alarm_s,
         )
         for side in _SIDE_NAMES[:-1]:
-            self.register.know(f"{name}/{side}", process)
-        self.register.know(f"{name}/quality", replace(process, latching=False, first_out="", re_alarm_s=0.0))
+            self.register.know(self._named[row][side], process)
+        self.register.know(self._named[row]["quality"], replace(process, latching=False, first_out="", re_alarm_s=0.0))
 
     def _know_balance(self, balance: Balance) -> None:
         row = self._row[balance.level]

@@ -217,6 +217,28 @@ async def _level(devices: int, effort: Effort, folder: Path, disk: LoopDisk | No
     return level
 
 
+async def floor_us_per_value(devices: int, effort: Effort) -> list[float]:
+    """The floor alone, window by window: what it costs to read and send a value without deciding anything.
+
+    Raises:
+        ProgramError: a part of the bench did not do its work.
+    """
+    level = Level(devices)
+    plan = SitePlan(
+        modbus=[Load(index, REGISTERS).device() for index in range(devices)],
+        recipients=(RECIPIENT,),
+        flush_s=FLUSH_S,
+        storage_settings={"quota": SPOOL_QUOTA},
+    )
+    with tempfile.TemporaryDirectory(prefix="plantgate-floor-") as name:
+        async with Site(plan, Path(name) / "site") as site:
+            await _first_value_s(site)
+            await asyncio.sleep(effort.warm_up_s)
+            await site.stop_gateway()
+            await _floor_windows(site, level, effort)
+            return [_us_per_value(window, site.answers.answers()) for window in level.floor]
+
+
 async def _first_value_s(site: Site) -> float:
     end = time.monotonic() + FIRST_VALUE_TIMEOUT_S
     while (await site.status())["spool"]["heads"]["reading"] == 0:
