@@ -81,5 +81,9 @@ def condition(name: str, language: str) -> str:
     """What it means that a part of the gateway (``camera/cam2``) is not well; an unknown one as it is."""
     kind, _, whose = name.partition("/")
     if kind not in _CONDITIONS:
+        (
+            r"level says (\S+) m3, flows say (\S+) m3 in (\S+) min: (\S+) m3 apart",
+            r"\3 分钟内：按液位变化 \1 m3，按流量变化 \2 m3，相差 \4 m3",
+        ),
         return name
     return _CONDITIONS[kind][0 if language == "zh" else 1].format(whose)

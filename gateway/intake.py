@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from buffer.errors import DiskError, QueueFullError, SpoolFullError
@@ -20,6 +20,7 @@ from buffer.record import Draft, Record
 from buffer.writer import SpoolWriter
 from drivers.kit.scan import Scan
 from gateway.alarm.life import AlarmChanged
+from gateway.alarm.load import Flood, Load
 from gateway.clock import SystemClock
 from gateway.codec import encode_item
 from gateway.engine import Capture, Engine, Outcome
@@ -77,8 +78,10 @@ class Intake:
         flush_s: float,
         capture: Callable[[Capture], None],
         alive: Callable[[], None],
+        floods: Iterable[Flood] = (),
     ) -> None:
         self.engine = engine
+        self.load = Load(engine.alarms.values(), clock.now(), floods)
         self.outage: DiskOutage | None = None
         self._pending = pending
         self._spool = spool
@@ -123,6 +126,7 @@ class Intake:
             self._judge_inbox(now)
             if now.mono_ns >= self.engine.next_deadline:
                 self.decide(self.engine.tick(now), now)
+            self._count((), now)
             self._alive()
 
     def _judge_inbox(self, now: Now) -> None:
@@ -148,6 +152,11 @@ class Intake:
                 self._due.set()
         for capture in outcome.captures:
             self._capture(capture)
+            self._count(outcome.changes, now)
+
+    def _count(self, changes: Sequence[AlarmChanged], now: Now) -> None:
+        for entry in self.load.feed(changes, now):
+            self.journal(entry.kind, entry.item, entry.state)
         if outcome.changes:
             self._due.set()
 

@@ -26,7 +26,10 @@ ANY_WIDTH: Final = 10_000
 ELASTIC: Final = frozenset({"description", "detail"})
 """Columns that are cut first where the width does not suffice."""
 
-FIGURES: Final = frozenset({"value", "peak", "limit", "good", "bad", "backlog", "rejected"})
+FIGURES: Final = frozenset(
+    {"value", "peak", "limit", "good", "bad", "backlog", "rejected"}
+    | {"count", "new_10min", "new_last_hour", "new_24h", "disturbance"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,12 +80,13 @@ def endurance_s(
 
 
 def points_view(engine: Engine) -> list[dict[str, Any]]:
-    """Every point with its last value that was not bad, its quality and the worst level of its alarms.
+    """Every point with its last value that was not bad, its quality, the worst level of its alarms and its forecast.
 
     A text is text and a whole number beyond 2**53 has all its digits.
     """
     exact = engine.exact
     levels: dict[str, str] = {}
+    forecasts = engine.forecasts
     for alarm in engine.alarms.values():
         if alarm.active and alarm.type in PROCESS:
             levels[alarm.point_id] = alarm.level_current
@@ -104,6 +105,7 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
                 "cause": cause_of(quality).word,
                 "level": levels.get(point.point.name, ""),
                 "taken_at": rfc3339(taken_ns) if taken_ns else None,
+                "forecast": forecasts[row].item() if row in forecasts else None,
                 "value_at": rfc3339(value_ns) if value_ns else None,
             }
         )

@@ -70,7 +70,7 @@ def grouped(alarms: Sequence[Item], floods: Collection[str]) -> tuple[list[Group
     members: dict[tuple[str, str, int], list[Item]] = {}
     calm = []
     for alarm in alarms:
-        if alarm["area"] in floods:
+        if alarm.get("area") in floods:
             members.setdefault((alarm["area"], alarm["type"], alarm["priority"]), []).append(alarm)
         else:
             calm.append(alarm)

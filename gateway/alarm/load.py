@@ -15,7 +15,7 @@ or the site, had ``DISTURBED`` or more new alarms. No platform's formula is clai
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from typing import Any, Final
@@ -84,7 +84,7 @@ class Flood:
         return {"area": self.area, "since": rfc3339(self.since_ns), "count": self.count}
 
 
-def floods_of(state: dict[str, bytes]) -> list[Flood]:
+def floods_of(state: Mapping[str, bytes]) -> list[Flood]:
     """The floods that stood at the last stop; one that cannot be read is none."""
     found = []
     for key, value in state.items():
@@ -245,7 +245,10 @@ class Load:
         }
 
     def view(self, now: Now) -> dict[str, Any]:
-        """Everything; durations in seconds, shares in percent, None where nothing was counted yet."""
+        """Everything; durations in seconds, shares in percent, None where nothing was counted yet.
+
+        An area's ``new_10min`` is at most ``FLOOD_ABOVE`` + 1, which stands for that or more.
+        """
         counted_ns = self._counted_ns(now.mono_ns)
         stale = list(self._stale(now.mono_ns))
         return {
@@ -255,12 +258,12 @@ class Load:
             "active": len(self._active),
             "uncleared_24h": len(self._active) - len(stale),
             "stale_longest": [
-                {"condition": condition, "since": rfc3339(raised_ns)} for condition, raised_ns in stale[:TOP]
+                {"name": condition, "since": rfc3339(raised_ns)} for condition, raised_ns in stale[:TOP]
             ],
             "clear": self._clear_times(),
             "chattering_now": sorted(self._chattering)[:TOP],
             "chattered": _top(self._chattered),
-            "repeated": _top(self._by_name),
+            "repeated": [one for one in _top(self._by_name) if one["count"] > 1],
             "uncounted": self._by_name.uncounted + self._chattered.uncounted,
             "disturbance_percent": self._share(self._disturbed_site.totals[""]),
             "areas": [self._area_view(name, area, now) for name, area in sorted(self._areas.items())],

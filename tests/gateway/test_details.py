@@ -24,6 +24,10 @@ from gateway.details import condition, spoken
             "the server's certificate is not trusted: it shows AA, trusted is none",
             "不信任服务器的证书：它出示 AA，没有信任任何证书",
         ),
+        (
+            "level says -1.25 m3, flows say +0 m3 in 10 min: 1.25 m3 apart",
+            "10 分钟内：按液位变化 -1.25 m3，按流量变化 +0 m3，相差 1.25 m3",
+        ),
     ],
 )
 def test_known_details_are_chinese_for_a_chinese_reader_only(english: str, chinese: str) -> None:

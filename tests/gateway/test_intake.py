@@ -208,3 +208,21 @@ def test_alarms_that_are_written_at_once_do_not_put_the_readings_off(tmp_path):
             await until(lambda: any(s.taken_ns == 99 for r in h.heard.records for s in decode(r.body).scans))
 
     asyncio.run(story())
+
+
+def test_a_flood_of_alarms_is_on_record_and_in_the_load(tmp_path):
+    async def story():
+        async with house(tmp_path) as h:
+            for at, value in enumerate((90.0, 50.0, 90.0)):
+                h.intake.post(scan(value, at + 1))
+                await until(lambda at=at: [lane for lane, _ in h.kinds()].count("alarm") == 10 * (at + 1))
+            await until(lambda: ("journal", "alarm_flood") in h.kinds())
+            [flood] = [r for r in h.heard.records if decode(r.body).kind == "alarm_flood"]
+            assert {key: decode(flood.body).header["item"][key] for key in ("state", "area", "count")} == {
+                "state": "begin",
+                "area": "",
+                "count": 11,
+            }
+            assert [one.count for one in h.intake.load.floods] == [20]
+
+    asyncio.run(story())

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from buffer.settings import LaneState
 from drivers.kit.contract import SourceState
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.scan import Device, Point, Scan
+from gateway.alarm.conditions import Conditions
 from gateway.alarm.limits import Limits
 from gateway.alarm.people import Acknowledge
 from gateway.engine import Engine, WatchedDevice
@@ -152,3 +154,17 @@ def lanes(head, stored=0):
 def test_how_long_a_recipient_may_stay_away(head, seconds, backlog, expected):
     """One record of 10 bytes a second into 10,000 bytes."""
     assert endurance_s(lanes(0), lanes(head, head * 10), seconds, 10_000, backlog) == expected
+
+
+def test_a_point_that_wants_one_has_its_forecast():
+    points = (replace(POINTS[0], conditions=Conditions(forecast=True)), POINTS[1])
+    made = Engine([WatchedDevice("plc", points)], (), Now(0, 0))
+    column, quality = np.arange(2, dtype=np.uint16), np.full(2, GOOD, dtype=np.uint8)
+    for second in range(300):
+        values = np.full(2, second / 100)
+        at = Now(second * 10**9, second * 10**9)
+        made.step([Scan("plc", "r", column, values, quality, at.utc_ns, at.mono_ns)], at)
+    a, b = points_view(made)
+    assert b["forecast"] is None
+    assert a["forecast"]["level"] == "H"
+    assert a["forecast"]["from_s"] <= 201 <= a["forecast"]["to_s"] <= a["forecast"]["from_s"] + 5
