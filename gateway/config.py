@@ -96,6 +96,8 @@ def load(path: Path) -> Config:
 
 
 _Checks: TypeAlias = tuple[CheckPoint, CheckDevice | None]
+_Driven: TypeAlias = tuple[DeviceSection, object, _Checks | None]
+"""A device's common keys, its driver's options, and its driver's judgement of its points."""
 
 
 def _checks(driver: ModuleType, options: object, period_s: float) -> _Checks:
@@ -152,14 +154,7 @@ class _Reading:
         recipients = self._recipients()
         outputs = self._outputs(tuple(section.folder for section in (storage, runtime) if section))
         roles = self._roles()
-        # A section with a mistake still has its name: its points are not wrong for it.
-        checks: dict[str, CheckPoint | None] = dict.fromkeys(self._names("device"))
-        sure = [row for row in devices if row[0].name not in self._doubled]
-        checks |= {device.name: judged[0] for device, _, judged in sure if judged}
-        together = {device.name: judged[1] for device, _, judged in sure if judged and judged[1]}
-        names = self._names("camera"), self._names("recipient")
-        periods_s = {device.name: device.period_s for device, _, _ in sure}
-        known = Known(checks, *names, together, self._presets(), periods_s, frozenset(self._unsure))
+        known = self._known(devices)
         points_path = self._resolved(site.points if site else Path("points.csv"), ("site", "points"))
         table_bytes, table = self._points(points_path, known)
         points = table.points
@@ -202,6 +197,21 @@ class _Reading:
             roles=roles,
             alarms=AlarmSettings(**dict(alarms)),
             balances=tuple(balances),
+        )
+
+    def _known(self, devices: list[_Driven]) -> Known:
+        """What the point table may refer to; a section with a mistake still has its name."""
+        sure = [row for row in devices if row[0].name not in self._doubled]
+        presets = self._presets()
+        return Known(
+            devices=dict.fromkeys(self._names("device"))
+            | {device.name: checks[0] for device, _, checks in sure if checks},
+            cameras=self._names("camera"),
+            recipients=self._names("recipient"),
+            together={device.name: checks[1] for device, _, checks in sure if checks and checks[1]},
+            presets=presets,
+            periods_s={device.name: device.period_s for device, _, _ in sure},
+            unsure=frozenset(self._unsure),
         )
 
     def _points(self, path: Path, known: Known) -> tuple[bytes, PointTable]:
@@ -251,8 +261,8 @@ class _Reading:
         names = [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         return frozenset(name for name in names if isinstance(name, str))
 
-    def _devices(self) -> list[tuple[DeviceSection, object, _Checks | None]]:
-        found: list[tuple[DeviceSection, object, _Checks | None]] = []
+    def _devices(self) -> list[_Driven]:
+        found: list[_Driven] = []
         if not self._tree.get("device"):
             self._missing((), "device")
         for path, row in self._rows("device"):

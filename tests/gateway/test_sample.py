@@ -8,17 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from gateway.alarm.people import AlarmSettings
 from gateway.certificates import certificate_mistakes
 from gateway.columns import HEADINGS
 from gateway.config import load
 from gateway.plant import Config
 from gateway.sections import (
     SINGLE_SECTIONS,
+    BalanceSection,
     CameraSection,
     DeviceSection,
     OutputSection,
+    PresetSection,
     RecipientSection,
 )
+from gateway.sheet import column_of
 from hil.pki import Authority, opcua_application
 
 
@@ -89,6 +93,32 @@ def test_its_points_have_limits_and_codes(config: Config) -> None:
     )
 
 
+def test_it_shows_every_kind_of_alarm(config: Config) -> None:
+    by_tag = {row.point.name: row for row in config.points}
+    level, conditions = by_tag["LT-101"].limits, by_tag["LT-101"].conditions
+    assert (level.on_delay_s, level.off_delay_s) == ({"H": 60.0, "L": 60.0, "HH": 0.0, "LL": 0.0}, 60.0)
+    assert level.filed == {"H": 9.6, "HH": 10.2}
+    assert (conditions.fall_per_min, conditions.re_alarm_s, conditions.forecast) == (0.1, 1800.0, True)
+    assert (by_tag["FT-101"].conditions.suppressed_by, by_tag["PT-102"].conditions.deviation_from) == (
+        "XS-101",
+        1.5,
+    )
+    assert by_tag["LSHH-101"].conditions.latching
+    assert [row.point.name for row in config.points if row.conditions.first_out == "T-101"] == [
+        *("LT-101", "TT-101", "LSHH-101")
+    ]
+    gas = [by_tag[tag].limits for tag in ("GT-201", "GT-301", "GT-302")]
+    assert [(limits.h, limits.hh) for limits in gas] == [(25, 50), (25, 40), (5, 10)]
+    assert config.alarms == AlarmSettings()
+    assert [(b.name, b.level, b.inflows) for b in config.balances] == [("T-101", "LT-101", ("FT-101",))]
+
+
+def test_every_column_of_the_table_is_shown(sample: Path) -> None:
+    headings = (sample.parent / "points.csv").read_text("utf-8").partition("\n")[0].split(",")
+    shown = {column for heading in headings if (column := column_of(heading))}
+    assert HEADINGS.keys() - shown == {"raw_lo", "raw_hi", "sample_deadband"}
+
+
 def test_it_shows_what_old_controllers_need(config: Config) -> None:
     by_tag = {row.point.name: row.point for row in config.points}
     head, scale = by_tag["GT-302"], by_tag["WT-301"]
@@ -136,7 +166,8 @@ def test_it_holds_no_secret_and_no_private_key(checkout: Path) -> None:
 
 def test_the_page_names_every_key_and_every_column(checkout: Path) -> None:
     page = (checkout / "docs/configuration.md").read_text("utf-8")
-    sections = (*SINGLE_SECTIONS.values(), DeviceSection, CameraSection, RecipientSection, OutputSection)
+    several = (DeviceSection, CameraSection, RecipientSection, OutputSection, PresetSection, BalanceSection)
+    sections = (*SINGLE_SECTIONS.values(), *several)
     keys = {key for section in sections for key in section.model_fields}
     assert {key for key in keys | HEADINGS.keys() if f"`{key}`" not in page} == set()
     assert {names[0] for names in HEADINGS.values() if names[0] not in page} == set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import UserFacingError
-from gateway.sheet import Row, column_letter, column_of, decoded, plain, rows_of
+from gateway.sheet import Row, column_letter, column_of, decoded, folded, plain, rows_of
 
 TABLE = "位号;说明\nA;一"
 
@@ -92,3 +92,27 @@ def test_text_that_nobody_sees_is_a_mistake() -> None:
     one.text("description")
     one.text("unit")
     assert [error.code for error in one.errors] == ["E-POINTS-TEXT"] * 2
+
+
+def test_yes_and_no_are_written_in_several_ways() -> None:
+    one = row(a="是", b="ＹＥＳ", c="否", d="", e="√", f="maybe")
+    assert [one.yes(column) for column in "abcdef"] == [True, True, False, False, True, False]
+    assert [(error.code, error.place) for error in one.errors] == [("E-POINTS-YES", "t.csv:7:F(f)")]
+
+
+def test_a_positive_number_is_above_zero() -> None:
+    one = row(h="0.1", hh="0", l="-1", ll="x")
+    assert [one.positive(column) for column in ("h", "hh", "l", "ll")] == [0.1, None, None, None]
+    assert [error.code for error in one.errors] == [
+        *("E-POINTS-POSITIVE", "E-POINTS-POSITIVE"),
+        "E-POINTS-NUMBER",
+    ]
+
+
+def test_a_cell_may_be_looked_at_without_being_judged() -> None:
+    one = row(description="a\x00b")
+    assert (one.cell("description"), one.cell("tag"), one.errors) == ("a\x00b", "", [])
+
+
+def test_tags_are_compared_without_capitals_and_width() -> None:
+    assert folded(" ＬＴ-101") == folded("lt-101") != folded("LT-102")
