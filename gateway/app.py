@@ -41,6 +41,7 @@ from gateway.engine import Capture, Engine, WatchedDevice
 from gateway.errors import Exit, UserFacingError
 from gateway.instant import Now, rfc3339, step_between_ns
 from gateway.intake import Intake
+from gateway.live_list import LiveList
 from gateway.log import set_up as set_up_log
 from gateway.notify import notify
 from gateway.outputs import Output
@@ -50,7 +51,7 @@ from gateway.plant import Config
 from gateway.pointlists import PointLists
 from gateway.rejections import Rejections
 from gateway.spooling import spool_settings, spool_trouble
-from gateway.status import alarms_view, endurance_s, identity_view, points_view, sources_view, spool_view
+from gateway.status import endurance_s, identity_view, points_view, sources_view, spool_view
 from gateway.supervise import Supervisor
 from gateway.uplink.message import Context
 from gateway.uplink.sender import Sender, make_senders
@@ -155,6 +156,7 @@ class House:
         self._lanes_at_start: Mapping[Lane, LaneState] = {}
         self._spool_id = ""
         self._fed_ns = 0
+        self._live_list = LiveList()
         self._view: dict[str, Any] = {}
         self._view_mono_ns = -VIEW_NS
 
@@ -378,7 +380,7 @@ class House:
         view = {
             **identity_view(self._config, self._started, now),
             "sources": sources_view(engine, self._config.devices, states),
-            "alarms": alarms_view(engine),
+            "alarms": self._live_list.view(engine),
             "spool": spool_view(self._spool_id, self._spool.stats(), self._intake.outage),
             "recipients": [self._recipient_view(sender, now) for sender in self._senders],
             "outputs": [output.state() for output in self._outputs],

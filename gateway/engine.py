@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any, Final
 
 import numpy as np
@@ -360,15 +361,16 @@ class Engine:
 
         The alarm that stands keeps those of its last change, as they are in the record.
         """
+        value, peak = self.latest(alarm)
+        return replace(alarm, value=value, peak=peak)
+
+    def latest(self, alarm: Alarm) -> tuple[float | None, float | None]:
+        """What ``live`` shows: the point's value now and the peak so far; the alarm's own where there are none."""
         row = self._row.get(alarm.point_id)
         if row is None or not alarm.active or alarm.type not in ("limit", "digital"):
-            return alarm
-        value, peak = self.values[row], self._bank.peak(row, alarm.condition.rpartition("/")[2])
-        return replace(
-            alarm,
-            value=alarm.value if np.isnan(value) else float(value),
-            peak=alarm.peak if np.isnan(peak) else peak,
-        )
+            return alarm.value, alarm.peak
+        value, peak = float(self.values[row]), self._bank.peak(row, alarm.condition.rpartition("/")[2])
+        return alarm.value if isnan(value) else value, alarm.peak if isnan(peak) else peak
 
     def attach(self, alarm_id: str, snapshot_id: str) -> None:
         """A picture was taken for an alarm; its next change names it."""

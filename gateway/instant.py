@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 STEP_NS: Final = 500_000_000
 """Wall clock and monotonic clock may drift apart by less than this between two looks; more is a step."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +50,4 @@ def step_between_ns(before: Now, after: Now) -> int:
 def rfc3339(utc_ns: int) -> str:
     """RFC 3339 in UTC with milliseconds, cut and not rounded, e.g. ``2026-11-22T03:31:00.123Z``."""
     moment = _EPOCH + timedelta(microseconds=utc_ns // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds") + "Z"

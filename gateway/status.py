@@ -21,6 +21,9 @@ from gateway.plant import Config, DeviceConfig
 IDLE: Final = SourceState(connected=False, since_ns=0, detail="it has no points: not read", counters={})
 """A device that no row of the point table names."""
 
+VERSION: Final = version("plantgate")
+"""Looked up once: it stands in a file, and a disk may hang."""
+
 MEASURED_S: Final = 5.0
 """A rate measured over less than this is a guess."""
 
@@ -30,7 +33,7 @@ def identity_view(config: Config, started: Now, now: Now) -> dict[str, Any]:
     return {
         "gateway_id": config.gateway_id,
         "site_id": config.site_id,
-        "version": version("plantgate"),
+        "version": VERSION,
         "config_rev": config.rev,
         "started_at": rfc3339(started.utc_ns),
         "now": rfc3339(now.utc_ns),
@@ -110,19 +113,6 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
             }
         )
     return view
-
-
-def alarms_view(engine: Engine) -> list[dict[str, Any]]:
-    """Live alarms in the order of their urgency, a limit's with its point's value now and the peak so far.
-
-    Unacknowledged before acknowledged, active before returned, then by priority, the process's own before those
-    about quality and the gateway, newest first.
-    """
-    live = sorted(
-        engine.alarms.values(),
-        key=lambda a: (a.acknowledged, not a.active, a.priority, a.type not in PROCESS, -a.raised_ns),
-    )
-    return [engine.live(alarm).item() for alarm in live]
 
 
 def sources_view(

@@ -104,6 +104,7 @@ class Bank:
         self._by_bits = [(side, side.by_bits) for side in sides]
         self._limits = list(limits)
         self._values = values
+        self._extremes = {side.name: int(not side.low) for side in sides}
         self._peaks = np.full(
             (2, len(values)), np.nan
         )  # lowest and highest: both sides may be active at once
@@ -144,8 +145,7 @@ class Bank:
 
     def peak(self, row: int, side_name: str) -> float:
         """The most extreme value of the excursion that is active on this side, NaN if there was none."""
-        side = next(side for side in self.sides if side.name == side_name)
-        return float(self._peaks[int(not side.low), row])
+        return float(self._peaks[self._extremes[side_name], row])
 
     def has_limit(self, row: int, level: str) -> bool:
         """Whether the row has the limit that a level stands for."""

@@ -1,0 +1,44 @@
+"""The live list: alarms that stand, as every screen asks for them again and again. Pure: turns alarms into a view.
+
+Thousands stand after a storm and most of them do not change between two looks, so what an alarm says of itself is
+put into words once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.alarm.life import PROCESS, Alarm
+from gateway.engine import Engine
+
+
+class LiveList:
+    """What is said of each alarm that stands; of the others nothing is kept."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[Alarm, dict[str, Any]]] = {}
+
+    def view(self, engine: Engine) -> list[dict[str, Any]]:
+        """Live alarms in the order of their urgency, a limit's with its point's value now and the peak so far.
+
+        Unacknowledged before acknowledged, active before returned, then by priority, the process's own before those
+        about quality and the gateway, newest first.
+
+        Returns:
+            an item each, shared with later views: not to be altered.
+        """
+        before, self._said = self._said, {}
+        live = []
+        for alarm in sorted(engine.alarms.values(), key=_urgency):
+            known = before.get(alarm.condition)
+            # Every change of an alarm is another object, so the same object says the same.
+            said = known if known is not None and known[0] is alarm else (alarm, alarm.item())
+            self._said[alarm.condition] = said
+            value, peak = engine.latest(alarm)
+            moved = value != alarm.value or peak != alarm.peak
+            live.append({**said[1], "value": value, "peak": peak} if moved else said[1])
+        return live
+
+
+def _urgency(alarm: Alarm) -> tuple[bool, bool, int, bool, int]:
+    return alarm.acknowledged, not alarm.active, alarm.priority, alarm.type not in PROCESS, -alarm.raised_ns
