@@ -192,8 +192,8 @@ def _register(entry: EntryPoint, commands: Subparsers) -> None:
         print(f"plantgate {entry.name}: {error!r}", file=sys.stderr)
 
 
-def _later(module: str, function: str, args: argparse.Namespace) -> int:
-    """The command's own module is loaded only when it runs: a command line must start fast."""
+def later(module: str, function: str, args: argparse.Namespace) -> int:
+    """Run a command's function; its own module is loaded only when it runs: a command line must start fast."""
     deed: Deed = getattr(importlib.import_module(f"gateway.commands.{module}"), function)
     return deed(args)
 
@@ -209,17 +209,17 @@ def _add_run(parser: argparse.ArgumentParser, _zh: bool) -> None:
 
 
 def _add_check(parser: argparse.ArgumentParser, _zh: bool) -> None:
-    parser.set_defaults(deed=partial(_later, "check", "check"))
+    parser.set_defaults(deed=partial(later, "check", "check"))
 
 
 def _add_status(parser: argparse.ArgumentParser, zh: bool) -> None:
     text = "连同所有点的数值" if zh else "with the value of every point"
     parser.add_argument("--points", action="store_true", help=text)
-    parser.set_defaults(deed=partial(_later, "asking", "status"))
+    parser.set_defaults(deed=partial(later, "asking", "status"))
 
 
 def _add_watch(parser: argparse.ArgumentParser, _zh: bool) -> None:
-    parser.set_defaults(deed=partial(_later, "asking", "watch"))
+    parser.set_defaults(deed=partial(later, "asking", "watch"))
 
 
 def _add_read(parser: argparse.ArgumentParser, zh: bool) -> None:
@@ -241,7 +241,7 @@ def _add_read(parser: argparse.ArgumentParser, zh: bool) -> None:
     parser.add_argument("--root", default="", metavar="NODE", help=text)
     text = f"向下几层（默认 {BROWSE_DEPTH}）" if zh else f"levels below it (default {BROWSE_DEPTH})"
     parser.add_argument("--depth", type=int, default=BROWSE_DEPTH, metavar="N", help=text)
-    parser.set_defaults(deed=partial(_later, "read", "read"))
+    parser.set_defaults(deed=partial(later, "read", "read"))
 
 
 def _add_opcua(parser: argparse.ArgumentParser, zh: bool) -> None:
@@ -254,7 +254,7 @@ def _add_opcua(parser: argparse.ArgumentParser, zh: bool) -> None:
     certs = deeds.add_parser("certs", parents=[common_options()], help=text, description=text)
     text = "设备名或地址，不写则全部" if zh else "device or address; all if left out"
     certs.add_argument("name", nargs="?", metavar="DEVICE|URL", help=text)
-    certs.set_defaults(deed=partial(_later, "opcua", "certs"))
+    certs.set_defaults(deed=partial(later, "opcua", "certs"))
     text = (
         "核对指纹后信任服务器的证书" if zh else "trust a server's certificate after comparing its fingerprint"
     )
@@ -263,22 +263,59 @@ def _add_opcua(parser: argparse.ArgumentParser, zh: bool) -> None:
     trust.add_argument("name", metavar="DEVICE|URL|FILE", help=text)
     text = "从服务器上看到的完整 SHA-256 指纹" if zh else "the complete SHA-256 as the server itself shows it"
     trust.add_argument("--fingerprint", metavar="HEX", help=text)
-    trust.set_defaults(deed=partial(_later, "opcua", "trust_one"))
+    trust.set_defaults(deed=partial(later, "opcua", "trust_one"))
 
 
 def _add_alarms(parser: argparse.ArgumentParser, zh: bool) -> None:
-    parser.set_defaults(deed=partial(_later, "asking", "alarms"))
-    deeds = parser.add_subparsers(dest="alarm_deed", metavar="list|ack")
-    text = "列出现有报警" if zh else "list the live alarms"
-    deeds.add_parser("list", parents=[common_options()], help=text, description=text)
-    text = "确认一条报警" if zh else "acknowledge one alarm"
-    ack = deeds.add_parser("ack", parents=[common_options()], help=text, description=text)
-    ack.add_argument("alarm_id", help="报警编号" if zh else "the alarm's ID")
-    ack.add_argument("--note", default="", help="备注" if zh else "a note")
-    ack.set_defaults(deed=partial(_later, "asking", "acknowledge"))
+    importlib.import_module("gateway.alarm_usage").add_alarms(parser, zh)
 
 
-def _add_receive(parser: argparse.ArgumentParser, zh: bool) -> None:
+def _add_limits(parser: argparse.ArgumentParser, zh: bool) -> None:
+    importlib.import_module("gateway.alarm_usage").add_limits(parser, zh)
+
+
+def _add_warnings(parser: argparse.ArgumentParser, zh: bool) -> None:
+    parser.set_defaults(deed=partial(later, "warnings", "listed"), all=False)
+    deeds = parser.add_subparsers(dest="warning_deed", metavar="list|answer")
+    text = "列出上级的预警和处置" if zh else "list warnings and orders from above"
+    listed = deeds.add_parser("list", parents=[common_options()], help=text, description=text)
+    text = "连同早已结束的" if zh else "with those that ended long ago"
+    listed.add_argument("--all", action="store_true", help=text)
+    text = "反馈一条（操作员）" if zh else "give feedback to one (operator)"
+    answer = deeds.add_parser("answer", parents=[common_options()], help=text, description=text)
+    text = "编号；重复时写 接收方/编号" if zh else "its ID; RECIPIENT/ID where two have the same"
+    answer.add_argument("id", metavar="ID", help=text)
+    answer.add_argument("--cause", required=True, help="原因" if zh else "why it is so")
+    answer.add_argument("--action", required=True, help="处置措施" if zh else "what was done")
+    answer.add_argument("--note", default="", help="备注" if zh else "a note")
+    answer.set_defaults(deed=partial(later, "warnings", "answer"))
+
+
+def _add_warn(parser: argparse.ArgumentParser, zh: bool) -> None:
+    def option(name: str, chinese: str, english: str, **more: Any) -> None:
+        parser.add_argument(name, help=chinese if zh else english, **more)
+
+    _add_authority(parser, zh)
+    option("--signing-key", "签名私钥，P-256，PEM", "key that signs, P-256, PEM", type=Path, required=True)
+    option("--site", "站点", "site", required=True)
+    option("--gateway", "网关", "gateway", required=True)
+    option("--kind", "预警或处置", "warning or order", choices=("warning", "order"), default="warning")
+    colours = ("red", "orange", "yellow", "blue")
+    option("--colour", "红橙黄蓝", "its colour", choices=colours, default="")
+    option("--id", "编号（默认自动）", "its ID (default: drawn)", default="")
+    option("--title", "标题", "its title", default="")
+    option("--text", "正文", "its text", default="")
+    option("--points", "涉及的位号或编码", "tags or codes it speaks of", nargs="+", default=[])
+    option(
+        "--answer-within", "多少秒内反馈", "seconds in which to answer", type=float, default=None, metavar="S"
+    )
+    option("--cancel", "解除这一条", "end this one", default="", metavar="ID")
+    parser.set_defaults(deed=partial(later, "warnings", "warn"))
+
+
+def _add_authority(parser: argparse.ArgumentParser, zh: bool) -> None:
+    """Who a recipient is, and where its broker."""
+
     def option(name: str, chinese: str, english: str, **more: Any) -> None:
         parser.add_argument(name, help=chinese if zh else english, **more)
 
@@ -288,10 +325,17 @@ def _add_receive(parser: argparse.ArgumentParser, zh: bool) -> None:
     option("--ca", "信任的 CA，PEM", "trust anchor, PEM", type=Path, required=True)
     option("--certificate", "客户端证书，PEM", "client certificate, PEM", type=Path, required=True)
     option("--private-key", "其私钥，PEM，权限 0600", "its key, PEM, mode 0600", type=Path, required=True)
+
+
+def _add_receive(parser: argparse.ArgumentParser, zh: bool) -> None:
+    def option(name: str, chinese: str, english: str, **more: Any) -> None:
+        parser.add_argument(name, help=chinese if zh else english, **more)
+
+    _add_authority(parser, zh)
     option(
         "--store", "收到的数据存放处（SQLite）", "where to keep what comes (SQLite)", type=Path, required=True
     )
-    parser.set_defaults(deed=partial(_later, "receive", "receive"))
+    parser.set_defaults(deed=partial(later, "receive", "receive"))
 
 
 _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser, bool], None], str, str]]] = {
@@ -309,6 +353,21 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser, bool], None]
     "watch": (_add_watch, "实时查看", "watch it live"),
     "read": (_add_read, "读一个设备或一个点", "read a device or a point"),
     "opcua": (_add_opcua, "OPC UA 证书：查看和信任", "OPC UA certificates: see and trust"),
-    "alarms": (_add_alarms, "列出或确认报警", "list or acknowledge alarms"),
+    "alarms": (
+        _add_alarms,
+        "报警：列出、确认、复位、搁置、停用、测试",
+        "alarms: list, acknowledge, reset, shelve, take out of service, test",
+    ),
+    "limits": (_add_limits, "限值：查看、修改、批准", "limits: see, change, approve"),
+    "warnings": (
+        _add_warnings,
+        "列出或反馈上级的预警和处置",
+        "list or answer warnings and orders from above",
+    ),
     "receive": (_add_receive, "参考接收端", "the reference receiver"),
+    "warn": (
+        _add_warn,
+        "参考下发端：向网关发一条预警或处置",
+        "the reference sender of a warning or an order",
+    ),
 }

@@ -493,8 +493,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-CONFIG-OUTPUT": (
         "输出“{name}”的“{key}”不对。",
         'The "{key}" of output "{name}" is wrong.',
-        "{zh}",
-        "{en}",
+        "{hint}",
+        "{hint}",
     ),
     "E-CONFIG-PRESET-EMPTY": (
         "预设“{name}”没有任何限值。",
@@ -605,6 +605,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "证书和私钥要成对：检查是否拿错了其中一个。",
         "They come as a pair: check which of the two is the wrong one.",
     ),
+    "E-CERT-ORDERS": (
+        "这个证书不能用来验证 {recipient} 的预警和处置：密钥不是 P-256。",
+        "This certificate cannot verify what {recipient} sends down: its key is not P-256.",
+        "向 {recipient} 索取签发预警用的 P-256 证书。",
+        "Ask {recipient} for the P-256 certificate with whose key it signs.",
+    ),
     # --- the control socket ------------------------------------------------------------------------------
     "E-CONTROL-ABSENT": (
         "没有网关在运行。",
@@ -667,8 +673,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "Give it with --reason.",
     ),
     "E-REFUSED-LONG": (
-        "时间必须大于 0，最长 {longest_s} 秒。",
-        "The time must be above 0 and at most {longest_s} s.",
+        "时间必须大于 0，最长 {longest}。",
+        "The time must be above 0 and at most {longest}.",
         "请写一个更短的时间；上限在 [alarms] 里。",
         "Give a shorter one; the bound is in [alarms].",
     ),
@@ -681,8 +687,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-REFUSED-NOT-HELD": (
         "{target} 没有被搁置或停用。",
         "{target} is neither shelved nor out of service.",
-        "用 plantgate alarms shelved 查看。",
-        "See plantgate alarms shelved.",
+        "用 plantgate alarms held 查看。",
+        "See plantgate alarms held.",
     ),
     "E-REFUSED-RESET": (
         "报警 {alarm_id} 不能复位：只有已恢复、已确认的锁存报警才能复位。",
@@ -696,6 +702,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "先结束一个测试。",
         "End a test first.",
     ),
+    "E-REFUSED-SIRENS": (
+        "没有配置声响或灯光输出。",
+        "No horn and no lamp is configured.",
+        '在一个 [[output]] 里写 signal = "horn" 或 "lamp"。',
+        'Write signal = "horn" or "lamp" in an [[output]].',
+    ),
     "E-NAME-FIELD": (
         "缺少 {field}，或超过 {most} 个字符。",
         "{field} is missing, or longer than {most} characters.",
@@ -707,6 +719,96 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "{field} must be more than 0 s and at most {most_s} s.",
         "请写一个更短的时间。",
         "Give a shorter time.",
+    ),
+    "E-REFUSED-LIMIT-SAME": (
+        "{name} 的限值本来就是这样。",
+        "The limits of {name} are so already.",
+        "用 plantgate limits --all 查看现行限值。",
+        "See plantgate limits --all.",
+    ),
+    "E-REFUSED-LIMIT-WAITS": (
+        "{name} 已有一项限值修改在等待第二人批准。",
+        "A change of {name} waits for a second person already.",
+        "先批准或拒绝它，见 plantgate limits。",
+        "Approve or reject that one first, see plantgate limits.",
+    ),
+    "E-REFUSED-LIMIT-MANY": (
+        "等待第二人批准的修改已有 {most} 项。",
+        "There are {most} changes that wait for a second person.",
+        "先批准或拒绝其中一些，见 plantgate limits。",
+        "Approve or reject some of them first, see plantgate limits.",
+    ),
+    "E-REFUSED-LIMIT-ABSENT": (
+        "没有编号为 {name} 的待批准修改，可能已过期。",
+        "No change called {name} waits; it may have expired.",
+        "用 plantgate limits 查看待批准的修改。",
+        "See plantgate limits for those that wait.",
+    ),
+    "E-REFUSED-LIMIT-TABLE": (
+        "{name} 的限值与点表一致。",
+        "The limits of {name} are as in the point table.",
+        "不需要恢复。",
+        "There is nothing to return.",
+    ),
+    "E-REFUSED-SAME-PERSON": (
+        "{user} 是提出修改的人，不能自己批准。",
+        "{user} asked for this change and cannot approve it.",
+        "请另一位工程师用自己的账号批准。",
+        "Another engineer approves it, as his own user.",
+    ),
+    "E-REFUSED-LIMIT-KIND": (
+        "{name} 是开关量或文本，没有 LL、L、H、HH。",
+        "{name} is a contact or a text; it has no LL, L, H, HH.",
+        "它的报警状态在点表里改。",
+        "Change its alarm state in the point table.",
+    ),
+    "E-REFUSED-LIMIT-ORDER": (
+        "{low}（{low_value:g}）必须小于 {high}（{high_value:g}）。",
+        "{low} ({low_value:g}) must be below {high} ({high_value:g}).",
+        "限值要依次 LL < L < H < HH。",
+        "Keep LL < L < H < HH.",
+    ),
+    "E-REFUSED-LIMIT-RANGE": (
+        "{field} = {value:g} 在量程之外。",
+        "{field} = {value:g} is outside the range.",
+        "写量程以内的数值；量程在点表里。",
+        "Give a value within the range, which is in the point table.",
+    ),
+    "E-REFUSED-LIMIT-DEADBAND": (
+        "死区 {deadband:g} 比 {field} 所在的正常区间还宽，报警永远不会恢复。",
+        "The deadband {deadband:g} of {field} is wider than the normal span: the alarm would never return.",
+        "写更宽的限值，或先在点表里改小死区。",
+        "Give wider limits, or make the deadband in the point table smaller first.",
+    ),
+    "E-NAME-LIMIT": (
+        "“{field}”不是可以修改的限值。",
+        '"{field}" is no limit that can be changed.',
+        "写成 LL=…、L=…、H=…、HH=…；去掉一个限值写 none。",
+        "Write LL=…, L=…, H=…, HH=…; none takes a limit away.",
+    ),
+    "E-NAME-TARGET": (
+        "没有名为“{name}”的报警、报警条件或位号。",
+        'No alarm, no condition of one and no tag is called "{name}".',
+        "报警编号见 plantgate alarms，位号见 plantgate status --points。",
+        "For alarms see plantgate alarms, for tags plantgate status --points.",
+    ),
+    "E-NAME-NO-TEST": (
+        "{name} 没有在测试。",
+        "No test of {name} runs.",
+        "用 plantgate alarms held 查看进行中的测试。",
+        "See plantgate alarms held for those that run.",
+    ),
+    "E-NAME-VALUE": (
+        "{field} 要写成数字。",
+        "{field} must be a number.",
+        "写工程单位的数值，例如 85.5。",
+        "Give it in engineering units, for example 85.5.",
+    ),
+    "E-NAME-DURATION": (
+        "“{text}”不是时间。",
+        '"{text}" is no duration.',
+        "写成 90s、30m、2h、1h30m，或 30分钟、2小时。",
+        "Write 90s, 30m, 2h or 1h30m.",
     ),
     "E-NAME-UNKNOWN": (
         "没有名为“{name}”的设备或位号。",
@@ -904,6 +1006,25 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         'The point table has no tag "{name}".',
         "{meant}",
         "{meant}",
+    ),
+    # --- warnings from above -----------------------------------------------------------------------------
+    "E-NAME-WARNING": (
+        "没有编号为“{name}”的上级预警或处置。",
+        'There is no warning or order "{name}" from above.',
+        "用 plantgate warnings 查看。",
+        "See plantgate warnings.",
+    ),
+    "E-NAME-WARNING-WHICH": (
+        "有几个接收方用了同一编号。",
+        "Several recipients use this id.",
+        "写全：{names}。",
+        "Write one of {names}.",
+    ),
+    "E-REFUSED-ANSWERS": (
+        "这一条已反馈 {most} 次。",
+        "This one has been answered {most} times.",
+        "请直接联系上级平台。",
+        "Call the authority.",
     ),
     "E-INTERNAL": (
         "程序内部错误（{message}）。",

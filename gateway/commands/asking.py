@@ -1,4 +1,4 @@
-"""``status``, ``watch``, ``alarms``: ask a running gateway and show its answer. Reads no device, no configuration."""
+"""``status``, ``watch``: ask a running gateway and show its answer. Reads no device, no configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def console() -> Console:
 
 def status(args: argparse.Namespace) -> int:
     """Is it alive, does the province have it, what is in alarm."""
-    answer = control.ask(_socket(args), {"op": "status", "points": args.points})
+    answer = control.ask(socket_of(args), {"op": "status", "points": args.points})
     if args.json:
         give_json(answer)
         return Exit.OK
@@ -38,7 +38,7 @@ def status(args: argparse.Namespace) -> int:
 
 def watch(args: argparse.Namespace) -> int:
     """The same, live: a table on a terminal, else a line for each thing that changes."""
-    statuses = control.watch(_socket(args))
+    statuses = control.watch(socket_of(args))
     if args.json:
         for answer in statuses:
             give_json(answer)
@@ -58,25 +58,6 @@ def watch(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def alarms(args: argparse.Namespace) -> int:
-    """List the live alarms."""
-    answer = control.ask(_socket(args), {"op": "alarms"})
-    if args.json:
-        give_json(answer)
-    else:
-        console().print(tables.alarms_table(answer, args.language))
-    return Exit.OK
-
-
-def acknowledge(args: argparse.Namespace) -> int:
-    """Acknowledge one alarm as the user who runs this."""
-    request = {"op": "ack", "alarm_id": args.alarm_id, "note": args.note}
-    answer = control.ask(_socket(args), request)
-    if args.json:
-        give_json(answer)
-    say(f"已确认 {args.alarm_id}。", f"Acknowledged {args.alarm_id}.", args)
-    return Exit.OK
-
-
-def _socket(args: argparse.Namespace) -> Path:
+def socket_of(args: argparse.Namespace) -> Path:
+    """The control socket of the gateway that is meant."""
     return glance(args.config).runtime_folder / control.SOCKET_NAME

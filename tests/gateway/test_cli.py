@@ -9,14 +9,14 @@ import pty
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-from gateway.control import ControlServer
+from gateway.control import ControlServer, Deed, Peer
 from gateway.errors import Exit
 from gateway.plant import Config, StorageConfig
 from gateway.words import said
@@ -289,6 +289,8 @@ class House:
                     "type": "limit",
                     "point_id": "LT-101",
                     "source": "plc1",
+                    "area": "罐区",
+                    "priority": 1,
                     "text": "液位",
                     "active": True,
                     "acknowledged": False,
@@ -318,18 +320,37 @@ class House:
             self.value += 1
         return view
 
-    def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
-        if alarm_id != "LT-101/high@1":
-            raise said("E-REFUSED-ROLE", "", user=actor, role="viewer", needed="operator")
-        return {"alarm_id": alarm_id, "note": note}
+    @property
+    def deeds(self) -> dict[str, Deed]:
+        """What it lets people do: everything is repeated as it was asked, but for one alarm that nobody may touch."""
+
+        def echo(request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+            if request.get("alarm_id") == "other":
+                raise said("E-REFUSED-ROLE", "", user=peer.user, role="viewer", needed="operator")
+            changed = [{"field": "H", "old": 80.0, "new": 82.0}]
+            return {
+                **request,
+                "changes": changed,
+                "changed": request["op"] == "limit_approve",
+                "waits": "LT-101@1",
+            }
+
+        ops = ("ack", "reset", "shelve", "unshelve", "out_of_service", "in_service", "test", "end_test")
+        limits = ("limit_set", "limit_approve", "limit_reject", "limit_return")
+        shelf = {"action": "shelve", "target": "LT-101", "by": "wang", "reason": "检修", "remaining_s": 60}
+        return {
+            **{op: Deed("operator", echo) for op in (*ops, *limits)},
+            "held": Deed("viewer", lambda _request, _peer: [{**shelf, "until": "2026-11-22T03:01:00.000Z"}]),
+            "limits": Deed("viewer", lambda _request, _peer: []),
+        }
 
 
 @asynccontextmanager
 async def serving(site: Path, house: House | None = None) -> AsyncIterator[None]:
     """A house on the site's control socket."""
-    server = ControlServer(
-        Config("r", "site-1", "gw-1", "zh", StorageConfig(site), site / "run", ()), house or House()
-    )
+    config = Config("r", "site-1", "gw-1", "zh", StorageConfig(site), site / "run", ())
+    house = house or House()
+    server = ControlServer(config, house, house.deeds)
     await server.start()
     try:
         yield
@@ -350,7 +371,7 @@ def asked(site: Path, *words: object) -> Ended:
     return ended
 
 
-@pytest.mark.parametrize("words", [["status"], ["watch"], ["alarms"], ["alarms", "ack", "x"]])
+@pytest.mark.parametrize("words", [["status"], ["watch"], ["alarms"], ["alarms", "ack", "x"], ["limits"]])
 def test_without_a_gateway_it_is_7(site: Path, words: list[str]) -> None:
     ended = plantgate(*words, *on(site))
     assert (ended.returncode, ended.stdout) == (Exit.ENVIRONMENT, "")
@@ -380,8 +401,103 @@ def test_alarms_listed_and_acknowledged(site: Path) -> None:
     for words in (["alarms"], ["alarms", "list"]):
         assert "LT-101/high@1" in asked(site, *words).stdout
     ended = asked(site, "alarms", "ack", "LT-101/high@1", "--note", "看到了", "--json")
-    assert json.loads(ended.stdout) == {"alarm_id": "LT-101/high@1", "note": "看到了"}
+    answer = json.loads(ended.stdout)
+    assert (answer["op"], answer["alarm_id"], answer["note"]) == ("ack", "LT-101/high@1", "看到了")
     assert "已确认" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "request_is", "told"),
+    [
+        (["reset", "a@1"], {"op": "reset", "alarm_id": "a@1", "reason": ""}, "已复位 a@1"),
+        (
+            ["shelve", "LT-101", "--for", "30m", "--reason", "换仪表"],
+            {"op": "shelve", "target": "LT-101", "for_s": 1800.0, "reason": "换仪表"},
+            "已搁置 LT-101，30 分后自动结束",
+        ),
+        (
+            ["out", "LT-101/high", "--for", "2小时", "--reason", "拆检"],
+            {"op": "out_of_service", "target": "LT-101/high", "for_s": 7200.0, "reason": "拆检"},
+            "已停用 LT-101/high，2 小时后自动恢复",
+        ),
+        (["unshelve", "LT-101"], {"op": "unshelve", "target": "LT-101", "reason": ""}, "已结束搁置 LT-101"),
+        (["in", "LT-101"], {"op": "in_service", "target": "LT-101", "reason": ""}, "已恢复启用 LT-101"),
+        (
+            ["test", "LT-101", "-5.5", "--for", "90s", "--reason", "月检"],
+            {"op": "test", "point_id": "LT-101", "value": -5.5, "for_s": 90.0, "reason": "月检"},
+            "LT-101 正按 -5.5 测试，1 分 30 秒后自动结束",
+        ),
+        (["end-test", "LT-101"], {"op": "end_test", "point_id": "LT-101"}, "已结束 LT-101 的测试"),
+    ],
+)
+def test_what_people_do_with_alarms(
+    site: Path, words: list[str], request_is: dict[str, Any], told: str
+) -> None:
+    ended = asked(site, "alarms", *words, "--json")
+    assert (ended.returncode, told in ended.stderr) == (Exit.OK, True), ended.stderr
+    answer = json.loads(ended.stdout)
+    assert {key: answer[key] for key in request_is} == request_is
+
+
+@pytest.mark.parametrize(
+    ("words", "request_is", "told"),
+    [
+        (
+            ["set", "LT-101", "h=82", "LL=none", "--reason", "工艺变更"],
+            {
+                "op": "limit_set",
+                "point_id": "LT-101",
+                "values": {"H": 82.0, "LL": None},
+                "reason": "工艺变更",
+            },
+            "还没有修改：H 80 → 82。要由另一位工程师批准：plantgate limits approve LT-101@1",
+        ),
+        (["approve", "LT-101@1"], {"op": "limit_approve", "id": "LT-101@1"}, "已修改：H 80 → 82。"),
+        (
+            ["reject", "LT-101@1", "--reason", "太高"],
+            {"op": "limit_reject", "id": "LT-101@1", "reason": "太高"},
+            "已拒绝 LT-101@1，限值没有改变",
+        ),
+        (["return", "LT-101", "--reason", "试完"], {"op": "limit_return", "point_id": "LT-101"}, "H 80 → 82"),
+    ],
+)
+def test_what_people_do_with_limits(
+    site: Path, words: list[str], request_is: dict[str, Any], told: str
+) -> None:
+    ended = asked(site, "limits", *words, "--json")
+    assert (ended.returncode, told in ended.stderr) == (Exit.OK, True), ended.stderr
+    answer = json.loads(ended.stdout)
+    assert {key: answer[key] for key in request_is} == request_is
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["alarms", "shelve", "LT-101", "--for", "30", "--reason", "x"], "E-NAME-DURATION"),
+        (["limits", "set", "LT-101", "HHH=1", "--reason", "x"], "E-NAME-LIMIT"),
+        (["limits", "set", "LT-101", "H", "--reason", "x"], "E-NAME-LIMIT"),
+        (["limits", "set", "LT-101", "H=高", "--reason", "x"], "E-NAME-VALUE"),
+        (["alarms", "shelve", "LT-101", "--for", "30m"], "E-USAGE"),
+        (["alarms", "shelve", "LT-101", "--reason", "x"], "E-USAGE"),
+        (["limits", "set", "LT-101", "H=1"], "E-USAGE"),
+    ],
+)
+def test_what_is_written_wrong_is_2_before_anybody_is_asked(site: Path, words: list[str], code: str) -> None:
+    ended = plantgate(*words, *on(site))
+    assert (ended.returncode, ended.stdout) == (Exit.USAGE, "")
+    assert code in ended.stderr
+
+
+def test_what_is_held_back_and_limits_are_listed(site: Path) -> None:
+    assert "搁置" in asked(site, "alarms", "held").stdout
+    assert json.loads(asked(site, "alarms", "held", "--json").stdout)[0]["by"] == "wang"
+    assert "所有限值都与点表一致" in asked(site, "limits").stdout
+    assert json.loads(asked(site, "limits", "list", "--all", "--json").stdout) == []
+
+
+def test_the_page_of_states_is_what_is_printed(checkout: Path) -> None:
+    page = (checkout / "docs/alarm-states.md").read_text("utf-8")
+    assert plantgate("alarms", "states").stdout == page
 
 
 def test_refused_is_5(site: Path) -> None:

@@ -10,7 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from gateway import control
-from gateway.control import ControlServer, ask, peer_of, watch
+from gateway.control import ControlServer, Deed, Peer, ask, peer_of, seconds_of, text_of, watch
 from gateway.errors import Exit, UserFacingError
 from gateway.plant import Config, StorageConfig
 
@@ -39,11 +39,16 @@ class House:
             ]
         return view
 
-    def acknowledge(self, alarm_id: str, actor: str, note: str) -> dict[str, Any]:
+    def acknowledge(self, request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+        alarm_id = text_of(request, "alarm_id", 100)
         if alarm_id == "defect":
             raise RuntimeError("planted")
-        self.acknowledged.append((alarm_id, actor, note))
+        self.acknowledged.append((alarm_id, peer.user, str(request.get("note", ""))))
         return {"alarm_id": alarm_id}
+
+    @property
+    def deeds(self) -> dict[str, Deed]:
+        return {"ack": Deed("operator", self.acknowledge)}
 
 
 def config_in(folder: Path, **roles: str) -> Config:
@@ -54,7 +59,7 @@ def config_in(folder: Path, **roles: str) -> Config:
 async def serving(folder: Path, **roles: str) -> AsyncIterator[tuple[House, Path]]:
     house = House()
     config = config_in(folder, **roles)
-    server = ControlServer(config, house)
+    server = ControlServer(config, house, house.deeds)
     await server.start()
     try:
         yield house, control.socket_path(config)
@@ -135,9 +140,7 @@ def test_watch_ends_when_the_gateway_stops(tmp_path: Path) -> None:
     assert len(asyncio.run(play())) >= 1
 
 
-@pytest.mark.parametrize(
-    "line", [b"{not json}\n", b"[]\n", b'{"op":"write"}\n', b'{"op":"ack"}\n', b"\xff\n"]
-)
+@pytest.mark.parametrize("line", [b"{not json}\n", b"[]\n", b'{"op":"write"}\n', b'{"op":7}\n', b"\xff\n"])
 def test_a_request_nobody_understands_is_answered_and_the_next_one_works(tmp_path: Path, line: bytes) -> None:
     def deed(path: Path) -> Any:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -154,6 +157,24 @@ def test_a_request_nobody_understands_is_answered_and_the_next_one_works(tmp_pat
     assert refusal["error"]["code"] == "E-CONTROL-REQUEST"
     assert refusal["error"]["zh"]
     assert answer["ok"] is True
+
+
+@pytest.mark.parametrize("value", [None, 7, "", "  ", "x" * 101])
+def test_a_field_that_must_be_a_text_is_named(value: object) -> None:
+    error = refused(lambda: text_of({"reason": value}, "reason", 100))
+    assert (error.code, error.exit_code) == ("E-NAME-FIELD", Exit.USAGE)
+    assert "reason" in error.line("zh")
+
+
+@pytest.mark.parametrize("value", [None, True, "30", 0, -1, 61, float("nan")])
+def test_a_field_that_must_be_seconds_is_named_with_its_bound(value: object) -> None:
+    error = refused(lambda: seconds_of({"for_s": value}, "for_s", 60))
+    assert (error.code, "60" in error.line("en")) == ("E-NAME-SECONDS", True)
+
+
+def test_fields_as_they_should_be() -> None:
+    assert text_of({"reason": " 检修 "}, "reason", 2) == "检修"
+    assert seconds_of({"for_s": 60}, "for_s", 60) == 60.0
 
 
 def test_a_line_without_end_is_cut_off(tmp_path: Path) -> None:
@@ -199,7 +220,7 @@ def test_a_second_gateway_is_told_so_and_the_first_goes_on(tmp_path: Path) -> No
     async def play() -> UserFacingError:
         async with serving(tmp_path) as (_, path):
             with pytest.raises(UserFacingError) as caught:
-                await ControlServer(config_in(tmp_path), House()).start()
+                await ControlServer(config_in(tmp_path), House(), {}).start()
             assert (await asyncio.to_thread(ask, path, {"op": "status"}))["gateway_id"] == "gw1"
             return caught.value
 
@@ -218,7 +239,7 @@ def test_a_file_in_the_way_is_not_removed(tmp_path: Path) -> None:
     precious = tmp_path / "control.sock"
     precious.write_text("precious")
     with pytest.raises(UserFacingError) as caught:
-        asyncio.run(ControlServer(config_in(tmp_path), House()).start())
+        asyncio.run(ControlServer(config_in(tmp_path), House(), {}).start())
     assert (caught.value.code, caught.value.exit_code) == ("E-CONTROL-OCCUPIED", Exit.ENVIRONMENT)
     assert precious.read_text() == "precious"
 
@@ -227,7 +248,7 @@ def test_a_file_in_the_way_is_not_removed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_hold_it(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserFacingError) as caught:
-        asyncio.run(ControlServer(config_in(tmp_path / name), House()).start())
+        asyncio.run(ControlServer(config_in(tmp_path / name), House(), {}).start())
     assert (caught.value.code, caught.value.exit_code) == ("E-CONTROL-FOLDER", Exit.ENVIRONMENT)
 
 

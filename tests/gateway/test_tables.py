@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from gateway import tables
+from gateway import table_words, tables
 
 STATUS: dict[str, Any] = {
     "gateway_id": "gw-1",
@@ -76,8 +76,10 @@ STATUS: dict[str, Any] = {
             "type": "limit",
             "point_id": "LT[1]",
             "source": "plc1",
+            "area": "罐区",
             "priority": 1,
             "text": "1号罐液位",
+            "cause": "",
             "active": True,
             "acknowledged": False,
             "level": {"start": "H", "worst": "HH", "current": "HH"},
@@ -190,40 +192,11 @@ def test_watching_shows_who_does_not_answer_first_then_the_busiest_and_no_more_t
     assert line.endswith("+3")
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "—"),
-        (9.87654321, "9.87654"),
-        (0.0, "0"),
-        (1_234_567.0, "1234567"),
-        (float(2**53 - 1), "9007199254740991"),
-        (2**64 - 1, "18446744073709551615"),
-        (-(2**63), "-9223372036854775808"),
-        (1e300, "1e+300"),
-        (-2.5e-7, "-2.5e-07"),
-        ("V1.2 罐", "V1.2 罐"),
-        ("\x1b[2Jgone\n", "·[2Jgone·"),
-        ("", ""),
-    ],
-)
-def test_values_as_people_read_them(value: float | str | None, text: str) -> None:
-    assert tables.number(value) == text
-
-
 def test_a_text_stands_in_tables_and_lines() -> None:
     status = copy.deepcopy(STATUS)
     status["points"][0]["value"] = "[red]V1.2"
     assert "[red]V1.2" in shown(tables.points_table(status["points"], "zh"))
     assert any("TT-1  [red]V1.2" in line for line in tables.changes(STATUS, status, "zh"))
-
-
-def test_an_alarm_of_a_source_says_how_many_points_and_one_of_a_bad_value_why() -> None:
-    comm = {**STATUS["alarms"][0], "type": "comm", "point_id": "", "text": "plc1", "points": 1000}
-    bad = {**STATUS["alarms"][0], "type": "quality", "cause": "device_fault"}
-    assert "plc1  1000 点" in shown(tables.alarms_table([comm], "zh"))
-    assert "plc1  1000 points" in shown(tables.alarms_table([comm], "en"))
-    assert "1号罐液位  设备故障" in shown(tables.alarms_table([bad], "zh"))
 
 
 def test_brackets_are_not_markup() -> None:
@@ -271,7 +244,7 @@ def on_screen(width: int, height: int, language: str, status: dict[str, Any]) ->
 def test_an_alarm_can_be_acknowledged_from_what_a_narrow_screen_shows(width: int, language: str) -> None:
     system = {**STATUS["alarms"][0], "alarm_id": LONG_ID, "type": "gateway", "source": "source-warning/gds2"}
     status = {**STATUS, "alarms": [*crowded()["alarms"][:2], system]}
-    when = tables.moment("2020-01-02T03:04:05.000Z")
+    when = table_words.moment("2020-01-02T03:04:05.000Z")
     paper = io.StringIO()
     Console(width=width, file=paper).print(tables.status_view(status, language))
     for lines in (paper.getvalue().splitlines(), on_screen(width, 40, language, status)):
@@ -279,8 +252,8 @@ def test_an_alarm_can_be_acknowledged_from_what_a_narrow_screen_shows(width: int
             assert any(alarm["alarm_id"] in line.split() for line in lines), lines
         row = next(line for line in lines if "LT-001" in line and "@" not in line)
         assert when in row
-        assert tables.word("HH", language) in row.split()
-        assert tables.word("unacknowledged", language) in row.split()
+        assert table_words.word("HH", language) in row.split()
+        assert table_words.word("unacknowledged", language) in row.split()
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (120, 40)])
@@ -300,21 +273,6 @@ def test_where_everything_fits_nothing_is_said_to_be_missing() -> None:
     assert "未显示" not in "\n".join(on_screen(80, 24, "zh", STATUS))
 
 
-def test_the_gateways_own_alarm_says_what_it_means_and_keeps_its_name_for_programs() -> None:
-    system = {
-        **STATUS["alarms"][0],
-        "type": "gateway",
-        "point_id": "",
-        "source": "camera/cam2",
-        "text": "camera/cam2",
-    }
-    text = shown(tables.alarms_table([system], "zh"))
-    assert "摄像头 cam2 无画面" in text
-    assert "网关" in text
-    assert "camera/cam2" not in text
-    assert "no picture from camera cam2" in shown(tables.alarms_table([system], "en"))
-
-
 def test_details_of_devices_are_chinese_for_a_chinese_reader() -> None:
     status = sourced({"detail": "10.0.0.1:502: Connection refused", "warning": "2 of 9 nodes refused: A"})
     text = shown(tables.status_view(status, "zh"))
@@ -325,7 +283,7 @@ def test_details_of_devices_are_chinese_for_a_chinese_reader() -> None:
 
 def test_a_bad_point_shows_its_last_value_as_such_with_its_time() -> None:
     stale = {**STATUS["points"][1], "value": 23.4, "value_at": "2020-01-02T03:04:05.000Z"}
-    when = tables.moment("2020-01-02T03:04:05.000Z")
+    when = table_words.moment("2020-01-02T03:04:05.000Z")
     assert f"上次 23.4 ({when})" in shown(tables.points_table([stale], "zh"))
     assert f"last 23.4 ({when})" in shown(tables.points_table([stale], "en"))
     assert any(
@@ -376,8 +334,25 @@ def test_a_device_without_points_is_idle_not_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3600, "1 h 0 min"), (90_000, "1 d 1 h")],
+    ("told", "zh", "en"),
+    [
+        ({"level": "HH", "from_s": 721, "to_s": 1079}, "12–18 分后到高高", "HH in 12–18 min"),
+        ({"level": "L", "from_s": 185, "to_s": 230}, "3–4 分后到低", "L in 3–4 min"),
+        ({"level": "L", "from_s": 100, "to_s": 179}, "100–179 秒后到低", "L in 100–179 s"),
+        ({"level": "H", "from_s": 60, "to_s": 60}, "60 秒后到高", "H in 60 s"),
+    ],
 )
-def test_durations(seconds: float, text: str) -> None:
-    assert tables.duration(seconds, "en") == text
+def test_a_forecast_is_a_range_of_whole_minutes_that_is_never_made_narrower(
+    told: dict[str, Any], zh: str, en: str
+) -> None:
+    point = {**STATUS["points"][0], "forecast": told}
+    assert (tables.forecast(point, "zh"), tables.forecast(point, "en")) == (zh, en)
+
+
+def test_forecasts_have_a_column_only_where_there_is_one() -> None:
+    points = [{**point, "forecast": None} for point in STATUS["points"]]
+    assert "趋势" not in shown(tables.points_table(points, "zh"))
+    points[0]["forecast"] = {"level": "HH", "from_s": 721, "to_s": 1079}
+    text = shown(tables.points_table(points, "zh"))
+    assert "趋势" in text
+    assert "12–18 分后到高高" in text
