@@ -288,7 +288,6 @@ class Load:
         return name if name in self._areas or len(self._areas) < MAX_AREAS else OTHER_AREAS
 
     def _raised(self, alarm: Alarm, now: Now) -> Iterator[Entry]:
-        self._active.pop(alarm.condition, None)
         self._active[alarm.condition] = now.mono_ns, alarm.raised_ns
         self._by_name.add(alarm.point_id or alarm.condition)
         if self._site.add("") == DISTURBED:

@@ -60,6 +60,31 @@ def test_a_leak_is_a_misfit_once_its_loss_within_the_window_passes_the_tolerance
     assert raised.cause == "level says -1 m3, flows say +0 m3 in 10 min: 1 m3 apart"
 
 
+def test_what_is_apart_by_exactly_the_tolerance_is_no_misfit():
+    plant = Plant(Balance("T-1", "LT", 1.0, ("FI",), ("FO",), 600.0, 1.0))
+    plant.run(700)
+    plant.values[0] += 1.0
+    assert plant.run(700) == []
+    plant.values[0] += 1.0 + 1e-9
+    assert plant.run(700) == ["raise", "clear"]
+
+
+def test_flows_that_rise_all_the_time_are_integrated_without_a_bias():
+    plant = Plant(Balance("T-1", "LT", 10.0, ("FI",), ("FO",), 600.0, 0.1))
+    said = [plant.run(1, second * 1000 / 1200) for second in range(1200)]
+    assert not any(said)
+
+
+def test_what_happens_in_a_short_hole_is_not_known_either():
+    plant = Plant()
+    plant.run(900)
+    plant.good[1] = False
+    plant.run(20)
+    plant.values[0] -= 2.0
+    plant.good[1] = True
+    assert plant.run(1200) == []
+
+
 def test_a_misfit_returns_within_half_of_its_tolerance_and_keeps_its_worst():
     plant = Plant()
     plant.run(1200, leak=12.0)
