@@ -33,6 +33,7 @@ from gateway import config as configuration
 from gateway.alarm.life import AlarmChanged
 from gateway.alarm.people import Command
 from gateway.beginning import held_back, standing, start_entries
+from gateway.alarm.load import Flood, floods_of
 from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer
@@ -182,7 +183,7 @@ class House:
             self._senders = self._make_senders(opened)
             links, core, field = (Supervisor(self._fell) for _ in range(3))
             stack.push_async_callback(self._stop, links)
-            self._intake = self._make_intake(engine)
+            self._intake = self._make_intake(engine, floods_of(opened.state))
             stack.push_async_callback(self._last_flush, core)
             control = ControlServer(self._config, self, alarm_desk.deeds(self._do))
             await control.start()
@@ -209,6 +210,7 @@ class House:
         recipients = tuple(recipient.name for recipient in self._config.recipients)
         self._spool = SpoolWriter(
             storage.folder / "spool.db", self._settings, recipients, self._gap_body, on_declared=self.appended
+                balances=self._config.balances,
         )
         stack.push_async_callback(self._spool.close)  # first: a stop may come while it opens
         try:
@@ -248,7 +250,7 @@ class House:
         self._files = SnapshotFiles(storage.folder / "snapshots", storage.snapshot_quota_bytes)
         return make_senders(self._config.recipients, self._spool, context, self._files, self._rejected)
 
-    def _make_intake(self, engine: Engine) -> Intake:
+    def _make_intake(self, engine: Engine, floods: Sequence[Flood]) -> Intake:
         return Intake(
             engine,
             Pending(self._config.storage.memory_rows),
@@ -308,6 +310,7 @@ class House:
             sender.recovered(seqs)
 
     def _rejected(self, recipient: str, key: str, reason: str) -> None:
+            floods=floods,
         self._rejections.add(recipient, key, reason)
         self._intake.condition(f"rejected/{recipient}", f"{key}: {reason}")
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 from itertools import islice, takewhile
 from typing import Any, Final
 
@@ -385,8 +386,8 @@ def _counts(alarm: Alarm) -> bool:
 
 
 def _top(tally: Tally) -> list[dict[str, Any]]:
-    ranked = sorted(tally.totals.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [{"name": name, "count": count} for name, count in ranked[:TOP]]
+    ranked = nsmallest(TOP, tally.totals.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [{"name": name, "count": count} for name, count in ranked]
 
 
 def _entry(state: str, flood: Flood, now: Now, kept: bytes | None) -> Entry:
