@@ -30,6 +30,7 @@ from buffer.settings import LaneState, Opened, SpoolSettings
 from buffer.writer import SpoolWriter
 from drivers.kit.contract import Source
 from gateway import config as configuration
+from gateway.alarm.entry import Entry
 from gateway.alarm.life import AlarmChanged
 from gateway.alarm.people import Command
 from gateway.beginning import held_back, standing, start_entries
@@ -38,6 +39,8 @@ from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer
 from gateway.desk import alarms as alarm_desk
+from gateway.desk import warnings as warning_desk
+from gateway.downlink import Downlinks
 from gateway.engine import Capture, Engine, WatchedDevice
 from gateway.errors import Exit, UserFacingError
 from gateway.instant import Now, rfc3339, step_between_ns
@@ -150,6 +153,7 @@ class House:
         self._watchers: dict[str, Watcher] = {}
         self._outputs: tuple[Output, ...] = ()
         self._senders: tuple[Sender, ...] = ()
+        self._downlinks: Downlinks
         self._intake: Intake
         self._spool: SpoolWriter
         self._files: SnapshotFiles
@@ -180,12 +184,14 @@ class House:
                 held=held_back(opened.state),
                 settings=self._config.alarms,
             )
+            self._downlinks = self._make_downlinks(opened)
             self._senders = self._make_senders(opened)
             links, core, field = (Supervisor(self._fell) for _ in range(3))
             stack.push_async_callback(self._stop, links)
             self._intake = self._make_intake(engine, floods_of(opened.state))
             stack.push_async_callback(self._last_flush, core)
-            control = ControlServer(self._config, self, alarm_desk.deeds(self._do))
+            desk = warning_desk.deeds(self._downlinks.view, self._downlinks.answer)
+            control = ControlServer(self._config, self, {**alarm_desk.deeds(self._do), **desk})
             await control.start()
             stack.push_async_callback(control.close)
             stack.push_async_callback(self._stop, field)
@@ -196,6 +202,8 @@ class House:
             self._start_field(field)
             for sender in self._senders:
                 links.start(f"recipient/{sender.name}", sender.run)
+            for channel in self._downlinks.channels.values():
+                links.start(f"orders/{channel.name}", channel.run)
             links.start("look-after", self._look_after)
             links.start("purge", self._purge)
             notify("READY=1", f"STATUS={self._config.gateway_id}: {len(engine.points)} points")
@@ -248,7 +256,19 @@ class House:
         )
         storage = self._config.storage
         self._files = SnapshotFiles(storage.folder / "snapshots", storage.snapshot_quota_bytes)
-        return make_senders(self._config.recipients, self._spool, context, self._files, self._rejected)
+        return make_senders(
+            self._config.recipients,
+            self._spool,
+            context,
+            self._files,
+            self._rejected,
+            self._downlinks.channels,
+        )
+
+    def _make_downlinks(self, opened: Opened) -> Downlinks:
+        to = f"{self._config.site_id}/{self._config.gateway_id}"
+        certificates = self._config.orders_certificates
+        return Downlinks(certificates, to, opened.state, self._record, self._clock.now)
 
     def _make_intake(self, engine: Engine, floods: Sequence[Flood]) -> Intake:
         return Intake(
@@ -270,7 +290,8 @@ class House:
             if alarm.type == "gateway" and alarm.active:
                 self._intake.condition(alarm.source, "")  # what is still wrong will say so again
         for entry in start_entries(self._config, opened, self._started, version("plantgate"), boot_id()):
-            self._intake.journal(entry.kind, entry.item, entry.state)
+            self._record(entry)
+        self._downlinks.begin()
 
     def _start_field(self, field: Supervisor) -> None:
         for device in self._config.devices:
@@ -314,6 +335,9 @@ class House:
         self._rejections.add(recipient, key, reason)
         self._intake.condition(f"rejected/{recipient}", f"{key}: {reason}")
 
+    def _record(self, entry: Entry) -> None:
+        self._intake.journal(entry.kind, entry.item, entry.state)
+
     def _capture(self, wish: Capture) -> None:
         watcher = self._watchers.get(wish.camera)
         if watcher is not None:
@@ -346,6 +370,7 @@ class House:
                 self._intake.condition(part, failure)
             for item in self._rejections.due(now.mono_ns):
                 self._intake.journal("delivery", {**item, "at": rfc3339(now.utc_ns)})
+            self._downlinks.journal_refusals(now)
             self._intake.beat()
 
     def _failures(self, now: Now) -> Iterator[tuple[str, str]]:
@@ -358,6 +383,7 @@ class House:
             yield f"source-warning/{name}", source.state().warning
         for watcher in self._watchers.values():
             yield f"camera/{watcher.name}", watcher.failure
+        yield from self._downlinks.failures(now)
         for sender in self._senders:
             silent = sender.state == "unauthorised" or sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
             yield f"recipient/{sender.name}", sender.detail or "silent" if silent else ""
@@ -386,6 +412,7 @@ class House:
             "alarms": self._live_list.view(engine),
             "spool": spool_view(self._spool_id, self._spool.stats(), self._intake.outage),
             "recipients": [self._recipient_view(sender, now) for sender in self._senders],
+            "warnings": self._downlinks.view(),
             "outputs": [output.state() for output in self._outputs],
             "cameras": [watcher.state() for watcher in self._watchers.values()],
         }

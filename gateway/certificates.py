@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from drivers.kit.ua_options import Options as UaOptions
 from gateway.config import SERVICE_CREDENTIALS
+from gateway.downlink import p256_key
 from gateway.errors import UserFacingError
 from gateway.plant import Config
 from gateway.words import reason, said
@@ -99,6 +100,7 @@ class _Owner:
 def _owners(config: Config) -> Iterator[_Owner]:
     for recipient in config.recipients:
         yield _Owner(recipient.ca, recipient.certificate, recipient.private_key)
+        yield _Owner(certificate=recipient.orders_certificate)
     for options in (*(d.options for d in config.devices), *(c.options for c in config.cameras)):
         if isinstance(options, UaOptions):
             yield from _ua_owners(options)
@@ -118,6 +120,14 @@ def _ua_owners(options: UaOptions) -> Iterator[_Owner]:
     yield _Owner(None, options.user_certificate, options.user_key)
 
 
+def _signs_orders(path: Path) -> bool:
+    """Is there a key that may sign orders; also true of what cannot be read: that is a mistake of its own."""
+    try:
+        return _unseen(path) or any(p256_key(one) is not None for one in _certificates(path))
+    except UserFacingError:
+        return True
+
+
 def _holds(trusted: Path) -> bool:
     """Is there a certificate; also true of what cannot be looked at."""
     try:
@@ -127,6 +137,9 @@ def _holds(trusted: Path) -> bool:
 
 
 def _mistakes(config: Config, now: dt.datetime) -> Iterator[UserFacingError]:
+    for recipient in config.recipients:
+        if recipient.orders_certificate is not None and not _signs_orders(recipient.orders_certificate):
+            yield said("E-CERT-ORDERS", str(recipient.orders_certificate), recipient=recipient.name)
     for owner in _owners(config):
         if owner.trusted is not None:
             yield from _trust_mistakes(owner.trusted, now)

@@ -10,7 +10,11 @@ from typing import Final
 
 _CONDITIONS: Final[dict[str, tuple[str, str]]] = {
     "camera": ("摄像头 {} 无画面", "no picture from camera {}"),
+    "certificate": ("上报 {} 的证书即将到期或已过期", "a certificate of {} is about to end, or has ended"),
+    "certificates": ("不能检查证书", "the certificates cannot be looked at"),
+    "clock": ("时钟不可信", "the clock cannot be trusted"),
     "disk": ("磁盘不能写入", "the disk cannot be written"),
+    "order-refused": ("拒收 {} 的下行消息", "messages from {} are refused"),
     "output": ("本地输出 {} 失败", "local output {} failed"),
     "recipient": ("上报 {} 中断", "no delivery to {}"),
     "rejected": ("{} 拒收数据", "{} rejects data"),
@@ -23,6 +27,18 @@ _PHRASES: Final = tuple(
     (re.compile(pattern), chinese)
     for pattern, chinese in (
         (r"\[Errno \d+\] ", ""),
+        (r"its signature is not of the certificate of this recipient", "签名不是该接收方证书的"),
+        (r"orders_certificate cannot be read: ", "读不到 orders_certificate："),
+        (
+            r"orders_certificate holds no valid P-256 certificate: ",
+            "orders_certificate 中没有有效的 P-256 证书：",
+        ),
+        (r"its id was used before, with another content", "编号已用过，内容却不同"),
+        (r"it was issued too long ago", "发布时间太早"),
+        (r"it was issued in the future", "发布时间在将来"),
+        (r"it is meant for another gateway", "不是发给本网关的"),
+        (r"(\d+) of this recipient are unanswered already", r"该方已有 \1 条未反馈"),
+        (r"the broker refuses the down channel: ", "代理服务器不许订阅下行主题："),
         # asyncio names the address that cannot be connected; a driver names it before, too.
         (r"Connect call failed \('([^']+)', (\d+)(?:, \d+)*\)", r"连接不上 \1:\2（被拒绝或无应答）"),
         (r"Multiple exceptions: ", "多个地址都不行："),
@@ -47,6 +63,15 @@ _PHRASES: Final = tuple(
         (r"the server's certificate is not trusted: it shows ", "不信任服务器的证书：它出示 "),
         (r", trusted is none", "，没有信任任何证书"),
         (r", trusted is ", "，信任的是 "),
+        (r"(\S+) ends in (\d+) days on (.*?), renew it now$", r"\1 还有 \2 天到期（\3），请立即更换"),
+        (r"(\S+) ends in (\d+) days on (.*)$", r"\1 还有 \2 天到期（\3）"),
+        (r"(\S+) has expired on (.*)$", r"\1 已于 \2 过期"),
+        (r"the clock is not synchronised: no time server", "时钟没有同步：没有对时服务器"),
+        (
+            r"no time server, the clock may be wrong by ([\d.]+) s or more",
+            r"没有对时服务器，误差可能达到 \1 秒或更多",
+        ),
+        (r"no time server for (\d+) h", r"没有对时服务器已 \1 小时"),
         (r"the server's certificate has expired", "服务器的证书已过期"),
         (r"the server's certificate is not valid yet", "服务器的证书尚未生效"),
         (
@@ -56,6 +81,10 @@ _PHRASES: Final = tuple(
         (r"the server answers ", "服务器应答 "),
         (r"the server's answer makes no sense", "看不懂服务器的应答"),
         (r"garbled answer", "应答错乱"),
+        (
+            r"level says (\S+) m3, flows say (\S+) m3 in (\S+) min: (\S+) m3 apart",
+            r"\3 分钟内：按液位变化 \1 m3，按流量变化 \2 m3，相差 \4 m3",
+        ),
         (r"the camera refuses the user name or password", "摄像头不接受用户名或密码"),
         (r"the camera does not allow this user its stream", "摄像头不许该用户取流"),
         (r"the camera has no such stream", "摄像头没有这个码流"),
@@ -81,9 +110,5 @@ def condition(name: str, language: str) -> str:
     """What it means that a part of the gateway (``camera/cam2``) is not well; an unknown one as it is."""
     kind, _, whose = name.partition("/")
     if kind not in _CONDITIONS:
-        (
-            r"level says (\S+) m3, flows say (\S+) m3 in (\S+) min: (\S+) m3 apart",
-            r"\3 分钟内：按液位变化 \1 m3，按流量变化 \2 m3，相差 \4 m3",
-        ),
         return name
     return _CONDITIONS[kind][0 if language == "zh" else 1].format(whose)

@@ -83,6 +83,7 @@ class RecipientConfig:
         acknowledged_by: what settles a record here.
         receipt_timeout_s: after that without an answer the same key goes out again.
         window_messages: most messages in flight at once.
+        orders_certificate: PEM whose P-256 key signs what it sends down; None: the gateway does not listen for that.
     """
 
     name: str
@@ -95,6 +96,7 @@ class RecipientConfig:
     acknowledged_by: Acknowledgement = "receipt"
     receipt_timeout_s: float = 10.0
     window_messages: int = 32
+    orders_certificate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +167,10 @@ class Config:
     def points(self) -> tuple[PointConfig, ...]:
         """Every point of every device, devices in order; the engine's row numbers."""
         return tuple(point for device in self.devices for point in device.points)
+
+    @property
+    def orders_certificates(self) -> dict[str, Path]:
+        """Recipient -> whose signature counts on its down channel, for those that have one."""
+        return {
+            one.name: one.orders_certificate for one in self.recipients if one.orders_certificate is not None
+        }

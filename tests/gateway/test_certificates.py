@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from drivers.wire.certificate_files import own_certificate
 from gateway.certificates import certificate_mistakes, ending_soon, nothing_trusted, unseen
 from gateway.errors import Exit
 from gateway.plant import CameraConfig, Config, DeviceConfig, RecipientConfig, StorageConfig
-from hil.pki import Authority, Credentials, Validity
+from hil.pki import Authority, Credentials, Validity, opcua_application
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -220,6 +220,25 @@ def test_credentials_of_a_service_that_does_not_run_are_named_not_blamed(
     )
     assert codes(config) == []
     assert unseen(config) == [hidden]
+
+
+def test_the_certificate_that_verifies_orders_is_judged_too(tmp_path: Path, authority: Authority) -> None:
+    good, own = authority.client("orders"), authority.client("gw")
+    base = config_of(tmp_path, authority.ca_file, own)
+
+    def with_orders(path: Path) -> Config:
+        return replace(base, recipients=(replace(base.recipients[0], orders_certificate=path),))
+
+    assert base.orders_certificates == {}
+    assert with_orders(good.certificate).orders_certificates == {"province": good.certificate}
+    assert codes(with_orders(good.certificate)) == []
+    soon = NOW + dt.timedelta(days=3)
+    assert good.certificate in [ending.path for ending in ending_soon(with_orders(good.certificate), soon)]
+    old = authority.client("old", validity=Validity.EXPIRED)
+    assert codes(with_orders(old.certificate)) == [("E-CERT-EXPIRED", "old.pem")]
+    rsa = opcua_application(tmp_path / "rsa", "rsa", "urn:x")
+    assert codes(with_orders(rsa.certificate)) == [("E-CERT-ORDERS", "rsa.pem")]
+    assert codes(with_orders(tmp_path / "absent.pem")) == [("E-CERT-MISSING", "absent.pem")]
 
 
 SITE = """

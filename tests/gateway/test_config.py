@@ -40,6 +40,13 @@ def told(site: Path, language: str) -> str:
     return "\n".join(error.line(language) for error in caught.value.errors)
 
 
+def test_a_recipient_sends_down_only_if_it_is_said_who_signs(site: Path) -> None:
+    assert load(site / "gateway.toml").orders_certificates == {}
+    swap(site, "[[recipient]]", '[[recipient]]\norders_certificate = "pki/orders.pem"')
+    [recipient] = load(site / "gateway.toml").recipients
+    assert load(site / "gateway.toml").orders_certificates == {recipient.name: site / "pki/orders.pem"}
+
+
 def test_a_right_configuration(site: Path) -> None:
     config = load(site / "gateway.toml")
     digest = hashlib.sha256(

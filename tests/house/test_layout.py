@@ -32,6 +32,7 @@ WITHOUT_OWN_TEST = {
     "gateway/commands/asking.py": "thin commands; test_cli starts them as processes",
     "gateway/commands/check.py": "thin commands; test_cli starts them as processes",
     "gateway/commands/receive.py": "thin commands; test_cli starts them as processes",
+    "gateway/commands/warnings.py": "thin commands; the receiver's test_warn starts them as processes",
     "gateway/sections.py": "what may stand in gateway.toml; config's tests fill it",
     "gateway/uplink/link.py": "one connection of a sender; the sender's tests are its tests",
     "gateway/plant.py": "plain types; config's and points' tests fill and compare them",

@@ -1,8 +1,10 @@
 import asyncio
+import json
 import os
 import socket
 import ssl
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -179,6 +181,70 @@ def test_publishing_where_it_is_not_allowed(lab, tmp_path):
                 assert here.verdicts[handle][0] is Verdict.UNAUTHORISED
             finally:
                 await sender.close()
+
+    lab.once(main())
+
+
+def strict_broker(folder):
+    """A broker that says no in its SUBACK to all but receipts; access lists refuse in silence."""
+    broker = Broker(folder)
+    plugin = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"))
+    role = {"acltype": "subscribePattern", "topic": f"{ROOT}/receipt/#", "allow": True}
+    free = {"publishClientSend": True, "publishClientReceive": True, "unsubscribe": True, "subscribe": False}
+    rules = {
+        "defaultACLAccess": free,
+        "roles": [{"rolename": "gateway", "acls": [role]}],
+        "clients": [{"username": "gateway", "roles": [{"rolename": "gateway"}]}],
+    }
+    (folder / "rules.json").write_text(json.dumps(rules))
+    lines = (folder / "mosquitto.conf").read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("acl_file")]
+    lines[0:0] = [f"plugin {plugin}", f"plugin_opt_config_file {folder / 'rules.json'}"]
+    (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+    return broker
+
+
+def test_a_broker_that_refuses_the_down_channel_still_takes_the_record(lab, tmp_path):
+    orders = f"{ROOT}/order/receiver/+"
+
+    async def main():
+        async with Broker(tmp_path / "free") as broker:
+            transport = MqttTransport(gateway_end(broker, listen_too=(orders,)), Heard())
+            await transport.connect()
+            assert transport.deaf == ""
+            await transport.close()
+        async with strict_broker(tmp_path / "strict") as broker:
+            heard = Heard()
+            transport = MqttTransport(gateway_end(broker, listen_too=(orders,)), heard)
+            await transport.connect()
+            assert transport.deaf == "Not authorized"
+            handle = transport.publish(f"{ROOT}/receipt/receiver", b"x")
+            await lab.until(lambda: handle in heard.verdicts)
+            await transport.close()
+            refused = await refusal(gateway_end(broker, listen=(orders,)))
+            assert refused.code == "E-LINK-UNAUTHORISED"
+
+    lab.once(main())
+
+
+def test_what_is_retained_waits_for_who_comes_later_and_goes_with_an_empty_one(lab, tmp_path):
+    at = f"{ROOT}/order/receiver/W-1"
+
+    async def main():
+        async with Broker(tmp_path) as broker:
+            for payload in (b"warning", b""):
+                sender = MqttTransport(receiver_end(broker), Heard())
+                await sender.connect()
+                sender.publish(at, payload, retain=True)
+                await sender.close()
+                heard = Heard()
+                late = MqttTransport(gateway_end(broker, listen_too=(f"{ROOT}/order/receiver/+",)), heard)
+                await late.connect()
+                if payload:
+                    await lab.until(lambda: heard.messages)  # noqa: B023 - awaited within the turn
+                await asyncio.sleep(0.2)
+                await late.close()
+                assert heard.messages == ([(at, payload)] if payload else [])
 
     lab.once(main())
 
