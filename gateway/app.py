@@ -48,12 +48,12 @@ from gateway.intake import Intake
 from gateway.live_list import LiveList
 from gateway.log import set_up as set_up_log
 from gateway.notify import notify
-from gateway.outputs import Output
 from gateway.pending import Pending, gap_item
 from gateway.pictures import Watcher
 from gateway.plant import Config
 from gateway.pointlists import PointLists
 from gateway.rejections import Rejections
+from gateway.sirens import Sirens
 from gateway.spooling import spool_settings, spool_trouble
 from gateway.status import endurance_s, identity_view, points_view, sources_view, spool_view
 from gateway.supervise import Supervisor
@@ -151,7 +151,7 @@ class House:
         self._started = self._looked = self._clock.now()
         self._sources: dict[str, Source] = {}
         self._watchers: dict[str, Watcher] = {}
-        self._outputs: tuple[Output, ...] = ()
+        self._sirens: Sirens
         self._senders: tuple[Sender, ...] = ()
         self._downlinks: Downlinks
         self._intake: Intake
@@ -174,8 +174,8 @@ class House:
         """
         asyncio.get_running_loop().set_default_executor(self.look_ups)
         async with AsyncExitStack() as stack:
-            self._outputs = tuple(Output(o, self._config.rev) for o in self._config.outputs)
-            stack.callback(self._close_outputs)
+            self._sirens = Sirens(self._config.outputs, self._config.rev)
+            stack.callback(self._close_sirens)
             opened = await self._open_spool(stack)
             engine = Engine(
                 self._watched(),
@@ -185,6 +185,7 @@ class House:
                 settings=self._config.alarms,
             )
             self._downlinks = self._make_downlinks(opened)
+            self._sirens.begin(engine.alarms.values())
             self._senders = self._make_senders(opened)
             links, core, field = (Supervisor(self._fell) for _ in range(3))
             stack.push_async_callback(self._stop, links)
@@ -275,7 +276,7 @@ class House:
             engine,
             Pending(self._config.storage.memory_rows),
             self._spool,
-            self._outputs,
+            self._sirens,
             self,
             self._clock,
             config_rev=self._config.rev,
@@ -377,8 +378,8 @@ class House:
         """Every part that can fail and come back while the house stands, and its failure ("" if it is well)."""
         stats = self._spool.stats()
         yield "storage", stats.detail if stats.state == "full" else ""
-        for output in self._outputs:
-            yield f"output/{output.name}", output.failure
+        for name, failure in self._sirens.failures():
+            yield f"output/{name}", failure
         for name, source in self._sources.items():
             yield f"source-warning/{name}", source.state().warning
         for watcher in self._watchers.values():
@@ -413,7 +414,7 @@ class House:
             "spool": spool_view(self._spool_id, self._spool.stats(), self._intake.outage),
             "recipients": [self._recipient_view(sender, now) for sender in self._senders],
             "warnings": self._downlinks.view(),
-            "outputs": [output.state() for output in self._outputs],
+            "outputs": self._sirens.view(),
             "cameras": [watcher.state() for watcher in self._watchers.values()],
         }
         if not points:
@@ -448,8 +449,8 @@ class House:
         if not await self._intake.flush_last():
             self.hanging.append("disk")
 
-    def _close_outputs(self) -> None:
-        self.hanging += [output.name for output in self._outputs if not output.close()]
+    def _close_sirens(self) -> None:
+        self.hanging += self._sirens.close()
 
 
 def _driver(name: str) -> Any:

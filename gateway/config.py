@@ -30,6 +30,7 @@ from gateway.alarm.people import AlarmSettings
 from gateway.alarm.presets import PRESETS, Preset, preset_name, unit_meant
 from gateway.balances import judged
 from gateway.errors import Exit, UserFacingError, UserFileErrors
+from gateway.output_rules import output_mistake
 from gateway.places import KeyPath, Places, parse
 from gateway.plant import (
     CameraConfig,
@@ -341,30 +342,22 @@ class _Reading:
     def _outputs(self, made: tuple[Path, ...]) -> list[OutputConfig]:
         """The outputs; a file's folder must be there, or be one of those the service makes."""
         found = []
+        lines: dict[tuple[str, int], str] = {}
         for path, row in self._rows("output"):
             output = self._section(path, row, OutputSection)
             if output is None:
                 continue
-            command = output.kind == "command"
-            key, other = ("argv", "path") if command else ("path", "argv")
-            if other in row or not getattr(output, key):
-                zh, en = (
-                    f"kind = “{output.kind}”时只写 {key}。",
-                    f'With kind = "{output.kind}" give {key} only.',
-                )
-                where = other if other in row else key
-                self._wrong((*path, where), "E-CONFIG-OUTPUT", name=output.name, key=where, zh=zh, en=en)
-            elif command and not (output.argv[0].startswith("/") and os.access(output.argv[0], os.X_OK)):
-                zh = "第一项写一个存在且可执行的程序的绝对路径。"
-                en = "The first item is the absolute path of a program that exists and may be run."
-                self._wrong((*path, "argv"), "E-CONFIG-OUTPUT", name=output.name, key="argv", zh=zh, en=en)
-            elif (
-                output.path is not None and not output.path.parent.is_dir() and output.path.parent not in made
-            ):
-                zh = f"没有目录 {output.path.parent}：先建好它，或改正路径。"
-                en = f"There is no folder {output.path.parent}: make it, or mend the path."
-                self._wrong((*path, "path"), "E-CONFIG-OUTPUT", name=output.name, key="path", zh=zh, en=en)
-            found.append(OutputConfig(**dict(output)))
+            wrong = output_mistake(output, row, made)
+            if wrong is None and output.kind == "gpio":
+                first = lines.setdefault((output.chip, output.line), output.name)
+                if first != output.name:
+                    zh, en = f"这条线已由输出“{first}”使用。", f'Output "{first}" uses this line already.'
+                    wrong = "line", both(zh, en)
+            if wrong is not None:
+                key, hint = wrong
+                self._wrong((*path, key), "E-CONFIG-OUTPUT", name=output.name, key=key, hint=hint)
+            fields = {**dict(output), "priorities": tuple(sorted(set(output.priorities)))}
+            found.append(OutputConfig(**fields))
         return found
 
     def _presets(self) -> dict[str, Preset | None]:

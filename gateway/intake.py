@@ -25,8 +25,8 @@ from gateway.clock import SystemClock
 from gateway.codec import encode_item
 from gateway.engine import Capture, Engine, Outcome
 from gateway.instant import Now, rfc3339
-from gateway.outputs import Output
 from gateway.pending import MAX_CHANGES, DiskOutage, Pending, Waiting, append_of, without_bulk
+from gateway.sirens import Sirens
 
 GATHER_S: Final = 0.002
 """Answers that arrive together are judged together; an alarm waits at most this long for its neighbours."""
@@ -70,7 +70,7 @@ class Intake:
         engine: Engine,
         pending: Pending,
         spool: SpoolWriter,
-        outputs: Sequence[Output],
+        sirens: Sirens,
         recipients: Recipients,
         clock: SystemClock,
         *,
@@ -85,7 +85,7 @@ class Intake:
         self.outage: DiskOutage | None = None
         self._pending = pending
         self._spool = spool
-        self._outputs = outputs
+        self._sirens = sirens
         self._recipients = recipients
         self._clock = clock
         self._config_rev = config_rev
@@ -127,6 +127,7 @@ class Intake:
             if now.mono_ns >= self.engine.next_deadline:
                 self.decide(self.engine.tick(now), now)
             self._count((), now)
+            self._sirens.tick(now)
             self._alive()
 
     def _judge_inbox(self, now: Now) -> None:
@@ -136,9 +137,7 @@ class Intake:
 
     def decide(self, outcome: Outcome, now: Now) -> None:
         """Carry out an outcome: sound first, write second, send third."""
-        for change in outcome.sirens:
-            for output in self._outputs:
-                output.sound(change)
+        self._sirens.sound(outcome.sirens, outcome.changes)
         if outcome.changes:
             self._pending.add_changes(outcome.changes)
             if self.outage is not None:
@@ -152,13 +151,13 @@ class Intake:
                 self._due.set()
         for capture in outcome.captures:
             self._capture(capture)
+        if outcome.changes:
+            self._due.set()
             self._count(outcome.changes, now)
 
     def _count(self, changes: Sequence[AlarmChanged], now: Now) -> None:
         for entry in self.load.feed(changes, now):
             self.journal(entry.kind, entry.item, entry.state)
-        if outcome.changes:
-            self._due.set()
 
     def condition(self, name: str, cause: str) -> None:
         """A part of the gateway is well ("") or not."""

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from drivers.kit.scan import Device, Point
+from gateway.alarm.annunciator import Signal
 from gateway.alarm.conditions import Balance, Conditions
 from gateway.alarm.limits import Limits
 from gateway.alarm.people import AlarmSettings
 
 Acknowledgement: TypeAlias = Literal["receipt", "puback"]
+
+PRIORITIES: Final = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +104,29 @@ class RecipientConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutputConfig:
-    """A local siren or lamp: a command (argv, run without a shell) or a file that is written.
+    """A local siren or lamp: a command (argv, run without a shell), a file that is written, or a GPIO line.
 
     Attributes:
         name: unique.
-        kind: ``command`` gets the alarm as JSON on its standard input; ``file`` gets one line per change.
-        argv: the command, absolute path first; () for a file.
-        path: the file; None for a command.
+        kind: ``command`` gets JSON on its standard input; ``file`` gets a line; ``gpio`` is turned on and off.
+        argv: the command, absolute path first; () for the others.
+        path: the file; None for the others.
+        chip: GPIO chip, e.g. ``/dev/gpiochip0``; "" for the others.
+        line: number of the line on it.
+        active_low: "on" is a low level.
+        signal: what it is told: every change of an alarm, or when the horn or the lamp is on.
+        priorities: of the alarms it is for, the highest (1) first.
     """
 
     name: str
-    kind: Literal["command", "file"]
+    kind: Literal["command", "file", "gpio"]
     argv: tuple[str, ...] = ()
     path: Path | None = None
+    chip: str = ""
+    line: int = 0
+    active_low: bool = False
+    signal: Literal["changes"] | Signal = "changes"
+    priorities: tuple[int, ...] = PRIORITIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,9 +181,14 @@ class OutputSection(Section):
     """[[output]]: see ``plant.OutputConfig``."""
 
     name: _Name
-    kind: Literal["command", "file"]
+    kind: Literal["command", "file", "gpio"]
     argv: tuple[str, ...] = ()
     path: Path | None = None
+    chip: str = ""
+    line: int = Field(default=0, ge=0, le=65_535)
+    active_low: bool = False
+    signal: Literal["changes", "horn", "lamp"] = "changes"
+    priorities: tuple[Annotated[int, Field(ge=1, le=4)], ...] = (1, 2, 3, 4)
 
 
 SINGLE_SECTIONS: Final[dict[str, type[Section]]] = {

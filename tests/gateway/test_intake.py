@@ -18,9 +18,9 @@ from gateway.codec import decode, encode_item
 from gateway.engine import Engine, WatchedDevice
 from gateway.instant import UNSYNCHRONISED
 from gateway.intake import Intake
-from gateway.outputs import Output
 from gateway.pending import Pending
 from gateway.plant import OutputConfig, PointConfig
+from gateway.sirens import Sirens
 
 POINTS = tuple(PointConfig(Point(f"P{k}", "40001"), limits=Limits(h=80.0), camera="cam") for k in range(10))
 
@@ -75,13 +75,13 @@ async def house(tmp_path, *, max_rows=10_000, stop=True):
     await spool.start()
     clock = SystemClock()
     engine = Engine([WatchedDevice("plc", POINTS)], (), clock.now())
-    siren = Output(OutputConfig("siren", "file", path=tmp_path / "siren"), "rev")
-    built = House(None, heard, spool, siren, tmp_path / "spool.db")
+    sirens = Sirens([OutputConfig("siren", "file", path=tmp_path / "siren")], "rev")
+    built = House(None, heard, spool, sirens._outputs[0], tmp_path / "spool.db")
     built.intake = Intake(
         engine,
         Pending(max_rows),
         spool,
-        [siren],
+        sirens,
         heard,
         clock,
         config_rev="rev",
@@ -99,7 +99,7 @@ async def house(tmp_path, *, max_rows=10_000, stop=True):
         if stop:
             assert await built.intake.flush_last()
         await spool.close()
-        assert siren.close()
+        assert sirens.close() == []
 
 
 def test_readings_are_one_record_per_flush_and_an_alarm_is_at_once(tmp_path):

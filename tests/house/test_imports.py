@@ -25,6 +25,7 @@ BREACHES = {
     "a second driver on pymodbus": ("drivers/planted.py", "import pymodbus"),
     "a second file on asyncua": ("gateway/planted.py", "import asyncua"),
     "a second file on paho": ("gateway/uplink/planted.py", "import paho.mqtt.client"),
+    "a second file on libgpiod": ("gateway/planted.py", "import gpiod"),
     "a second file on SQLite": ("gateway/planted.py", "import sqlite3"),
     "a second user of the driver next door": ("drivers/planted.py", "import drivers.modbus"),
     "a second file that wires everything": ("gateway/planted.py", "import gateway.app"),
