@@ -48,7 +48,9 @@ def _judged(content: bytes, file: str, config: Config) -> list[Happened]:
     devices = [WatchedDevice(d.device.name, d.points, d.device.period_s) for d in config.devices]
     recording = read_recording(content, file, devices)
     begin_ns = recording.scans[0][0]
-    stage = Stage(recording.devices, config.alarms, begin_ns)
+    there = {point.point.name for device in recording.devices for point in device.points}
+    balances = [b for b in config.balances if {b.level, *b.inflows, *b.outflows} <= there]
+    stage = Stage(recording.devices, config.alarms, begin_ns, balances)
     for utc_ns, readings in recording.scans:
         stage.until(utc_ns - begin_ns)
         stage.see(readings)

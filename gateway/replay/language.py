@@ -14,11 +14,9 @@ Points go through the reader of the point table, so what is a mistake there is o
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,11 +24,9 @@ from drivers.kit.quality import GOOD, Cause, Status
 from drivers.kit.quality import quality as quality_of
 from gateway.alarm.life import RANK
 from gateway.alarm.parts import TRANSITIONS
-from gateway.columns import HEADINGS
-from gateway.engine import WatchedDevice
 from gateway.errors import UserFacingError, UserFileErrors
 from gateway.plant import PointConfig
-from gateway.points import Known, read_points
+from gateway.replay.header import SUBJECTS, Header, number_of
 from gateway.replay.script import (
     FACTS,
     Deed,
@@ -48,20 +44,15 @@ from gateway.replay.script import (
     seconds,
 )
 from gateway.replay.tokens import readings_of, tokens_of, uncommented
-from gateway.sheet import column_of, plain
+from gateway.sheet import plain
 from gateway.words import meant, said
 
-USUAL_DEVICE: Final = "plc"
-"""The device of a point that names none."""
 LONGEST_S: Final = 31 * 86_400.0
 """A script ends within so long."""
 MOST_LINES: Final = 100_000
 
-_ADDRESS: Final = "0"
-"""Nothing is read: the address of every point."""
 _TIME: Final = re.compile(r"([+-]?\d+(?:\.\d+)?)(s|秒|min|分|h|时)")
 _UNIT_S: Final = {"s": 1.0, "秒": 1.0, "min": 60.0, "分": 60.0, "h": 3600.0, "时": 3600.0}
-_PLACE: Final = re.compile(r"(.*?:\d+):[A-Z]*\((.*)\)")
 
 _HELD: Final = ("shelve", "out_of_service", "test")
 """Orders that last."""
@@ -81,9 +72,9 @@ def read_script(text: str, file: str) -> Script:
     Raises:
         UserFileErrors: every mistake in it.
     """
-    lines = text.splitlines()
-    reading = _Reading(file)
-    if not lines or not lines[0].lstrip("\ufeff").startswith("#"):
+    lines = text.removeprefix("\ufeff").splitlines()
+    reading = _Reading(file, Header(file))
+    if not lines or not lines[0].startswith("#"):
         reading.wrong(1, "E-SCRIPT-TITLE")
     for number, line in enumerate(lines[:MOST_LINES], start=1):
         try:
@@ -92,7 +83,7 @@ def read_script(text: str, file: str) -> Script:
             reading.errors.append(error)
     if len(lines) > MOST_LINES:
         reading.wrong(MOST_LINES + 1, "E-SCRIPT-LONG", most=MOST_LINES)
-    script = reading.finish(lines[0].lstrip("\ufeff# ").strip() if lines else "")
+    script = reading.finish(lines[0].lstrip("# ").strip() if lines else "")
     if reading.errors:
         raise UserFileErrors(sorted(reading.errors, key=_line_of))
     return script
@@ -114,11 +105,8 @@ class _Reading:
     """One pass over a script; collects mistakes instead of stopping at the first."""
 
     file: str
+    header: Header
     errors: list[UserFacingError] = field(default_factory=list)
-    cells: dict[str, dict[str, str]] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
-    headings: dict[str, str] = field(default_factory=dict)
-    options: dict[str, tuple[float, bool]] = field(default_factory=dict)
     waiting: list[_Waiting] = field(default_factory=list)
     points: dict[str, list[PointConfig]] = field(default_factory=dict)
     rows: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -146,10 +134,10 @@ class _Reading:
 
     def _line(self, number: int, text: str) -> None:
         tokens = tokens_of(text)
-        if tokens[0] in ("point", "device"):
+        if tokens[0] in SUBJECTS:
             if self.waiting:
                 raise self.mistake(number, "E-SCRIPT-HEADER")
-            (self._point if tokens[0] == "point" else self._device)(number, tokens[1:])
+            self.header.take(number, tokens)
             return
         at_ns = self._time(number, tokens[0])
         if self.waiting and at_ns < self.waiting[-1].at_ns:
@@ -162,75 +150,12 @@ class _Reading:
             raise self.mistake(number, "E-SCRIPT-TIME", text=token)
         return round(float(found[1]) * _UNIT_S[found[2]] * 1e9)
 
-    # -- points and devices ---------------------------------------------------------------------------
-
-    def _device(self, number: int, tokens: list[str]) -> None:
-        form = "device NAME [polled] [period=1]"
-        if not tokens:
-            raise self.mistake(number, "E-SCRIPT-FORM", form=form)
-        period_s, polled = 1.0, False
-        for token in tokens[1:]:
-            name, _, value = token.partition("=")
-            if name == "polled" and not value:
-                polled = True
-            elif name == "period":
-                period_s = self._number(number, value)
-            else:
-                raise self.mistake(number, "E-SCRIPT-FORM", form=form)
-        self.options[tokens[0]] = period_s, polled
-
-    def _point(self, number: int, tokens: list[str]) -> None:
-        if not tokens:
-            raise self.mistake(number, "E-SCRIPT-FORM", form="point TAG h=80 hh=90 deadband=2")
-        tag = tokens[0]
-        if tag in self.lines:
-            raise self.mistake(number, "E-SCRIPT-TWICE", name=tag)
-        self.lines[tag] = number
-        self.cells[tag] = {"device": USUAL_DEVICE, "address": _ADDRESS, **self._columns(number, tokens[1:])}
-
-    def _columns(self, number: int, tokens: Iterable[str]) -> dict[str, str]:
-        cells: dict[str, str] = {}
-        for token in tokens:
-            name, equals, cell = token.partition("=")
-            column = column_of(name)
-            if not equals or not cell or column is None:
-                known = meant(name, tuple(HEADINGS))
-                raise self.mistake(number, "E-POINTS-COLUMN-UNKNOWN", name=name, meant=known)
-            if column in cells:
-                raise self.mistake(number, "E-SCRIPT-TWICE", name=name)
-            self.headings.setdefault(column, name)
-            cells[column] = cell
-        return cells
-
-    def _table(self) -> dict[str, list[PointConfig]]:
-        """The points as the reader of point tables reads them: each in the line it stands in, headings in the first.
-
-        Raises:
-            UserFileErrors: what is wrong in them.
-        """
-        columns = ["tag", "device", "address", *(c for c in self.headings if c not in ("device", "address"))]
-        rows: list[list[str]] = [[] for _ in range(max(self.lines.values(), default=0))]
-        rows[:1] = [[self.headings.get(column, column) for column in columns]]
-        for tag, line in self.lines.items():
-            rows[line - 1] = [{"tag": tag, **self.cells[tag]}.get(column, "") for column in columns]
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        devices = {cells["device"] for cells in self.cells.values()} | set(self.options)
-        known = Known(dict.fromkeys(sorted(devices), _takes_every_point))
-        table = read_points(text.getvalue().encode(), self.file, known)
-        for error in table.errors:
-            error.place = _PLACE.sub(r"\1:\2", error.place)
-        if table.errors:
-            raise UserFileErrors(table.errors)
-        return table.points
-
     def finish(self, title: str) -> Script:
         """What the points are is known now, so the other lines can be understood."""
-        if not self.lines:
-            self.wrong(1, "E-SCRIPT-EMPTY")
-        elif not self.errors:
+        if not self.errors:
             try:
-                self.points = self._table()
+                self.points = self.header.points()
+                devices = self.header.devices(self.points)
             except UserFileErrors as mistakes:
                 self.errors += mistakes.errors
         if self.errors:
@@ -249,12 +174,9 @@ class _Reading:
                 self.errors.append(error)
             except UserFileErrors as mistakes:
                 self.errors += mistakes.errors
-        devices = (
-            WatchedDevice(name, tuple(points), *self.options.get(name, (1.0, False)))
-            for name, points in self.points.items()
-        )
         expects = any(moment.expected for moment in moments)
-        return Script(self.file, title, tuple(devices), tuple(moments), expects)
+        balances = tuple(self.header.balances.values())
+        return Script(self.file, title, devices, tuple(moments), balances, expects)
 
     # -- what happens ---------------------------------------------------------------------------------
 
@@ -286,9 +208,9 @@ class _Reading:
 
     def _limits(self, number: int, tokens: list[str]) -> NewLimits:
         tag = self._tag(number, tokens[0] if tokens else "")
-        self.cells[tag] |= self._columns(number, tokens[1:])
+        self.header.change(number, tag, tokens[1:])
         device, row = self.rows[tag]
-        return NewLimits(tag, self._table()[device][row].limits)
+        return NewLimits(tag, self.header.points()[device][row].limits)
 
     def _order(self, number: int, kind: OrderKind, tokens: list[str]) -> Order:
         value = ' "95"' if kind == "test" else ""
@@ -312,8 +234,9 @@ class _Reading:
     def _readings(self, number: int, tokens: list[str]) -> Read:
         readings: dict[str, dict[int, tuple[float, int]]] = {}
         for part in readings_of(tokens):
+            places = self._meant(number, part[0])
             value, quality = self._reading(number, part[1:])
-            for device, row in self._meant(number, part[0]):
+            for device, row in places:
                 readings.setdefault(device, {})[row] = value, quality
         return Read({name: dict(sorted(rows.items())) for name, rows in readings.items()})
 
@@ -346,10 +269,7 @@ class _Reading:
         return (math.nan if status == "bad" else value), quality_of(_STATUS[status], _CAUSES[cause])
 
     def _number(self, number: int, token: str) -> float:
-        try:
-            return float(plain(token))
-        except ValueError as error:
-            raise self.mistake(number, "E-POINTS-NUMBER", cell=token) from error
+        return number_of(token, f"{self.file}:{number}")
 
     # -- what is expected -----------------------------------------------------------------------------
 
@@ -383,10 +303,6 @@ class _Reading:
                 raise self.mistake(number, "E-SCRIPT-WORD", name=name, meant=meant(name, (*RANK, *FACTS)))
             facts[name] = value if equals else "yes"
         return Expected(number, text, kind, tokens[1], level, facts, at_ns)
-
-
-def _takes_every_point(_point: object) -> None:
-    """No driver judges the points of a script."""
 
 
 def _line_of(error: UserFacingError) -> int:

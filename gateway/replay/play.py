@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from drivers.kit.scan import Scan
+from gateway.alarm.conditions import Balance
 from gateway.alarm.life import Alarm, AlarmChanged, restore
 from gateway.alarm.parts import State
 from gateway.alarm.people import (
@@ -113,6 +114,7 @@ class Stage:
         devices: with their points.
         settings: bounds of what people may do.
         begin_ns: UTC of the beginning.
+        balances: mass balances that are drawn.
         engine: the one that runs now.
         kept: state -> bytes, as over a restart.
         happened: every transition and refusal so far.
@@ -122,6 +124,7 @@ class Stage:
     devices: Sequence[WatchedDevice]
     settings: AlarmSettings = _USUAL
     begin_ns: int = BEGIN_NS
+    balances: Sequence[Balance] = ()
     engine: Engine = field(init=False)
     kept: dict[str, bytes] = field(default_factory=dict)
     happened: list[Happened] = field(default_factory=list)
@@ -171,7 +174,9 @@ class Stage:
     def _engine(self) -> Engine:
         standing: list[Alarm] = [restore(v) for k, v in self.kept.items() if k.startswith("alarm/")]
         holds: list[Held] = [held(v) for k, v in self.kept.items() if k.startswith("hold/")]
-        return Engine(self.devices, standing, self.now(), held=holds, settings=self.settings)
+        return Engine(
+            self.devices, standing, self.now(), held=holds, settings=self.settings, balances=self.balances
+        )
 
     def _order(self, order: Order) -> None:
         alarm = self.engine.alarms.get(order.target)
@@ -213,7 +218,7 @@ def play(script: Script) -> tuple[list[Happened], list[Difference]]:
     Returns:
         what happened, and where it differs from what is expected.
     """
-    stage = Stage(script.devices)
+    stage = Stage(script.devices, balances=script.balances)
     differences: list[Difference] = []
     for moment in script.moments:
         mark, journal_mark = len(stage.happened), len(stage.journal)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from gateway.alarm.conditions import Balance
 from gateway.alarm.limits import Limits
 from gateway.engine import WatchedDevice
 
@@ -144,6 +145,7 @@ class Script:
         title: its first line.
         devices: with their points.
         moments: in the order of their times.
+        balances: mass balances that are drawn.
         expects: whether it says anywhere what is expected; else it is only played.
     """
 
@@ -151,6 +153,7 @@ class Script:
     title: str
     devices: tuple[WatchedDevice, ...]
     moments: tuple[Moment, ...]
+    balances: tuple[Balance, ...] = ()
     expects: bool = True
 
 

@@ -12,6 +12,7 @@ _COMMENT: Final = re.compile(r'(?:^|(?<=\s))#(?=(?:[^"]*"[^"]*")*[^"]*$).*')
 _WORDS: Final[Mapping[str, str]] = {
     "点": "point",
     "设备": "device",
+    "物料平衡": "balance",
     "轮询": "polled",
     "等待": "wait",
     "重启": "restart",
@@ -61,14 +62,14 @@ def _unquoted(token: str) -> str:
 
 
 def readings_of(tokens: list[str]) -> Iterator[list[str]]:
-    """Readings of one line, which commas part."""
+    """Readings of one line, which commas part, a blank behind them or not."""
     part: list[str] = []
     for token in tokens:
-        bare = token.rstrip(",，")
-        if bare:
-            part.append(_WORDS.get(bare, bare))
-        if bare != token and part:
-            yield part
-            part = []
+        for count, word in enumerate(re.split("[,，]", token)):
+            if count and part:
+                yield part
+                part = []
+            if word:
+                part.append(_WORDS.get(word, word))
     if part:
         yield part
