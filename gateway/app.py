@@ -39,6 +39,7 @@ from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer
 from gateway.desk import alarms as alarm_desk
+from gateway.desk import sirens as siren_desk
 from gateway.desk import warnings as warning_desk
 from gateway.downlink import Downlinks
 from gateway.engine import Capture, Engine, WatchedDevice
@@ -183,6 +184,7 @@ class House:
                 self._started,
                 held=held_back(opened.state),
                 settings=self._config.alarms,
+                balances=self._config.balances,
             )
             self._downlinks = self._make_downlinks(opened)
             self._sirens.begin(engine.alarms.values())
@@ -191,7 +193,10 @@ class House:
             stack.push_async_callback(self._stop, links)
             self._intake = self._make_intake(engine, floods_of(opened.state))
             stack.push_async_callback(self._last_flush, core)
-            desk = warning_desk.deeds(self._downlinks.view, self._downlinks.answer)
+            desk = {
+                **siren_desk.deeds(self._sirens, self._record, self._clock.now),
+                **warning_desk.deeds(self._downlinks.view, self._downlinks.answer),
+            }
             control = ControlServer(self._config, self, {**alarm_desk.deeds(self._do), **desk})
             await control.start()
             stack.push_async_callback(control.close)
@@ -219,7 +224,6 @@ class House:
         recipients = tuple(recipient.name for recipient in self._config.recipients)
         self._spool = SpoolWriter(
             storage.folder / "spool.db", self._settings, recipients, self._gap_body, on_declared=self.appended
-                balances=self._config.balances,
         )
         stack.push_async_callback(self._spool.close)  # first: a stop may come while it opens
         try:
@@ -283,6 +287,7 @@ class House:
             flush_s=self._config.storage.flush_s,
             capture=self._capture,
             alive=self._alive,
+            floods=floods,
         )
 
     def _journal_start(self, opened: Opened) -> None:
@@ -332,7 +337,6 @@ class House:
             sender.recovered(seqs)
 
     def _rejected(self, recipient: str, key: str, reason: str) -> None:
-            floods=floods,
         self._rejections.add(recipient, key, reason)
         self._intake.condition(f"rejected/{recipient}", f"{key}: {reason}")
 
