@@ -154,6 +154,28 @@ class Engine:
         balances: Sequence[Balance] = (),
     ) -> None:
         self._points = [point for device in devices for point in device.points]
+        self._lay_out(devices, now)
+        self.register = Register(standing, held, now, settings)
+        self.strangers = 0
+        conditions = [point.conditions for point in self._points]
+        self._bank = Bank([point.limits for point in self._points], VALUE, self.values)
+        self._rates = Rates(conditions)
+        self._deviations = Deviations(conditions, self._row)
+        self._contacts = Contacts(conditions, self._row)
+        self._balances = Balances(balances, self._row)
+        self._forecasts = Forecasts(conditions)
+        self._trials = Trials(self._shadow_of, settings)
+        self._by_quality: dict[int, str] = {}
+        self._by_contact: dict[int, str] = {}
+        self._exact: dict[str, dict[int, int | str]] = {}
+        self._rows_known: dict[object, tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
+        self._trial_sirens: list[AlarmChanged] = []
+        self._trial_entries: list[Entry] = []
+        self._captures: list[Capture] = []
+        self._take_up(balances)
+
+    def _lay_out(self, devices: Sequence[WatchedDevice], now: Now) -> None:
+        """The columns, and which of their rows are whose."""
         n = len(self._points)
         self._devices = {device.name: device for device in devices}
         self._base: dict[str, int] = {}
@@ -168,39 +190,25 @@ class Engine:
         periods_s = np.array([period for device in devices for period in device.periods_s])
         polled = np.array([device.polled for device in devices for _ in device.points], dtype=np.bool_)
         self._sources = Sources(names, periods_s, polled)
-        self._quality_alarm = np.zeros(n, dtype=np.bool_)
-        self._quality_told: QualityArray = np.zeros(n, dtype=np.uint8)
         self._row = {point.point.name: row for row, point in enumerate(self._points)}
         self.values = np.full(n, np.nan)
         self.quality: QualityArray = np.full(n, bad(Cause.STARTUP), dtype=np.uint8)
         self.taken_ns = np.zeros(n, dtype=np.int64)
         self.value_ns = np.zeros(n, dtype=np.int64)
-        self.register = Register(standing, held, now, settings)
-        self.strangers = 0
-        conditions = [point.conditions for point in self._points]
-        self._bank = Bank([point.limits for point in self._points], VALUE, self.values)
-        self._rates = Rates(conditions)
-        self._deviations = Deviations(conditions, self._row)
-        self._contacts = Contacts(conditions, self._row)
-        self._balances = Balances(balances, self._row)
-        self._forecasts = Forecasts(conditions)
-        self._by_quality: dict[int, str] = {}
-        self._by_contact: dict[int, str] = {}
+        self._quality_alarm = np.zeros(n, dtype=np.bool_)
+        self._quality_told: QualityArray = np.zeros(n, dtype=np.uint8)
         self._itself_suppressed = np.zeros(n, dtype=np.bool_)
-        self._trials = Trials(self._shadow_of, settings)
-        self._exact: dict[str, dict[int, int | str]] = {}
-        self._rows_known: dict[object, tuple[list[IndexArray], Rows, Rows | slice, list[int]]] = {}
         self._starting = np.ones(n, dtype=np.bool_)
         self._starting_until_ns = now.mono_ns + FIRST_READ_NS
         stale_ns = [stale_after_ns(period) for period in periods_s]
         self._first_read_ns = now.mono_ns + np.where(
             polled, np.maximum(stale_ns, FIRST_READ_NS), FIRST_READ_NS
         )
-        self._trial_sirens: list[AlarmChanged] = []
-        self._trial_entries: list[Entry] = []
-        self._captures: list[Capture] = []
+
+    def _take_up(self, balances: Sequence[Balance]) -> None:
+        """Tell the register what every condition is about, and take up what stood at the last stop."""
         self._named = [{side: f"{p.point.name}/{side}" for side in _SIDE_NAMES} for p in self._points]
-        for row in range(n):
+        for row in range(len(self._points)):
             self._know(row)
         for k, name in enumerate(self._sources.names):
             self.register.know(
@@ -643,7 +651,9 @@ class Engine:
         )
         for side in _SIDE_NAMES[:-1]:
             self.register.know(self._named[row][side], process)
-        self.register.know(self._named[row]["quality"], replace(process, latching=False, first_out="", re_alarm_s=0.0))
+        self.register.know(
+            self._named[row]["quality"], replace(process, latching=False, first_out="", re_alarm_s=0.0)
+        )
 
     def _know_balance(self, balance: Balance) -> None:
         row = self._row[balance.level]
