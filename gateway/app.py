@@ -417,7 +417,7 @@ class House:
             "alarms": self._live_list.view(engine),
             "spool": spool_view(self._spool_id, self._spool.stats(), self._intake.outage),
             "recipients": [self._recipient_view(sender, now) for sender in self._senders],
-            "warnings": self._downlinks.view(),
+            "warnings": self._downlinks.brief(),
             "outputs": self._sirens.view(),
             "cameras": [watcher.state() for watcher in self._watchers.values()],
         }

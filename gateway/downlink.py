@@ -32,6 +32,8 @@ REFUSED_STANDS_S: Final = 600.0
 MAX_TOLD: Final = 32
 """Different refusals that are logged before a good message comes."""
 MAX_CERTIFICATE_BYTES: Final = 1 << 20
+MAX_BRIEF: Final = 100
+"""So many are in the status at most."""
 
 log = logging.getLogger("plantgate.downlink")
 
@@ -179,6 +181,12 @@ class Downlinks:
         for channel in self.channels.values():
             for item in channel.due(now.mono_ns):
                 self._record(Entry("order_refused", {**item, "at": rfc3339(now.utc_ns)}))
+
+    def brief(self) -> list[dict[str, Any]]:
+        """The most urgent ones without their texts, for a status that many ask for every second."""
+        return [
+            {key: value for key, value in item.items() if key != "text"} for item in self.view()[:MAX_BRIEF]
+        ]
 
     def view(self, *, everything: bool = False) -> list[dict[str, Any]]:
         """See ``Above.view``."""

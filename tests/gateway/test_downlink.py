@@ -172,6 +172,23 @@ def _certificate(key):
     return builder.sign(key, SHA256())
 
 
+def test_a_status_has_the_most_urgent_ones_without_their_texts(tmp_path, monkeypatch):
+    monkeypatch.setattr(downlink, "MAX_BRIEF", 2)
+
+    async def story():
+        house = Channel(tmp_path)
+        for n, colour in enumerate(("blue", "red", "yellow")):
+            house.post(replace(order(f"W-{n}"), colour=colour, text="long"))
+        await house.judged(lambda: len(house.entries) == 3)
+        assert [(seen["colour"], "text" in seen) for seen in house.links.brief()] == [
+            ("red", False),
+            ("yellow", False),
+        ]
+        assert {seen["text"] for seen in house.links.view()} == {"long"}
+
+    asyncio.run(story())
+
+
 def test_which_files_give_keys(tmp_path):
     now = dt.datetime.now(dt.UTC)
     good = _certificate(ec.generate_private_key(ec.SECP256R1()))

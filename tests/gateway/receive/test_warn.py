@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def written(tmp_path, broker, orders_certificate):
 class Province:
     """A recipient with its broker, and the key with which it signs."""
 
-    def __init__(self, tmp_path):
-        self.broker = Broker(tmp_path / "broker")
+    def __init__(self, tmp_path, *settings):
+        self.broker = Broker(tmp_path / "broker", settings=settings)
         self.signer = self.broker.authority.client("orders")
         self.store = tmp_path / "received.db"
         self.own = self.broker.receivers["receiver"]
@@ -77,7 +78,7 @@ class Province:
             "title": "液位",
             "text": "请核查",
             "points": ("LT-1",),
-            "issued_ns": __import__("time").time_ns(),
+            "issued_ns": time.time_ns(),
         }
         return await issue(self.desk(key), Order(**{**given, **more}))
 
@@ -223,7 +224,7 @@ def test_it_comes_to_a_gateway_that_was_away_once_and_survives_its_restart(tmp_p
 
 def test_without_a_certificate_for_it_the_gateway_does_not_listen(tmp_path):
     async def story():
-        province = Province(tmp_path)
+        province = Province(tmp_path, "log_type all")
         async with province.broker:
             path = written(tmp_path, province.broker, None)
             async with running(path):
@@ -234,6 +235,7 @@ def test_without_a_certificate_for_it_the_gateway_does_not_listen(tmp_path):
                 assert data["warnings"] == []
                 assert connected(data)
         said = province.broker.log.read_text()
+        assert "site/gateway/receipt/receiver" in said
         assert "order/receiver/+" not in said
 
     asyncio.run(story())
