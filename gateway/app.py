@@ -35,19 +35,23 @@ from gateway.alarm.life import AlarmChanged
 from gateway.alarm.people import Command
 from gateway.beginning import held_back, standing, start_entries
 from gateway.alarm.load import Flood, floods_of
+from gateway.certificates import recipients_ending
 from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
-from gateway.control import ControlServer
+from gateway.control import ControlServer, Deed
 from gateway.desk import alarms as alarm_desk
 from gateway.desk import sirens as siren_desk
 from gateway.desk import warnings as warning_desk
+from gateway.desk import limits as limit_desk
 from gateway.downlink import Downlinks
+from gateway.desk import stats as stats_desk
 from gateway.engine import Capture, Engine, WatchedDevice
 from gateway.errors import Exit, UserFacingError
 from gateway.instant import Now, rfc3339, step_between_ns
 from gateway.intake import Intake
 from gateway.live_list import LiveList
 from gateway.log import set_up as set_up_log
+from gateway.limit_change import Decided, LimitBook
 from gateway.notify import notify
 from gateway.pending import Pending, gap_item
 from gateway.pictures import Watcher
@@ -56,10 +60,19 @@ from gateway.pointlists import PointLists
 from gateway.rejections import Rejections
 from gateway.sirens import Sirens
 from gateway.spooling import spool_settings, spool_trouble
-from gateway.status import endurance_s, identity_view, points_view, sources_view, spool_view
+from gateway.status import (
+    endurance_s,
+    held_counts,
+    held_view,
+    identity_view,
+    points_view,
+    sources_view,
+    spool_view,
+)
 from gateway.supervise import Supervisor
 from gateway.uplink.message import Context
 from gateway.uplink.sender import Sender, make_senders
+from gateway.timekeeping import Timekeeping
 
 BEAT_S: Final = 1.0
 """How often the house looks after itself."""
@@ -75,6 +88,9 @@ VIEW_NS: Final = 500_000_000
 
 LOOK_UPS: Final = "look-up"
 MAX_LOOK_UPS: Final = 8
+CERTIFICATES_S: Final = 3600.0
+"""How often the certificates of the recipients are looked at."""
+
 LOOK_UPS_S: Final = 1.0
 """Threads of the loop's blocking calls, how many, and how long a stop waits for them."""
 
@@ -153,12 +169,14 @@ class House:
         self._sources: dict[str, Source] = {}
         self._watchers: dict[str, Watcher] = {}
         self._sirens: Sirens
+        self._timekeeping = Timekeeping(self._started)
         self._senders: tuple[Sender, ...] = ()
         self._downlinks: Downlinks
         self._intake: Intake
         self._spool: SpoolWriter
         self._files: SnapshotFiles
         self._settings: SpoolSettings
+        self._limits: LimitBook
         self._lanes_at_start: Mapping[Lane, LaneState] = {}
         self._spool_id = ""
         self._fed_ns = 0
@@ -181,6 +199,13 @@ class House:
             engine = Engine(
                 self._watched(),
                 standing(opened.state)[0],
+            self._limits = LimitBook(
+                self._config.points,
+                opened.state,
+                self._started,
+                self._config.rev,
+                second_person=self._config.alarms.second_person,
+            )
                 self._started,
                 held=held_back(opened.state),
                 settings=self._config.alarms,
@@ -193,11 +218,7 @@ class House:
             stack.push_async_callback(self._stop, links)
             self._intake = self._make_intake(engine, floods_of(opened.state))
             stack.push_async_callback(self._last_flush, core)
-            desk = {
-                **siren_desk.deeds(self._sirens, self._record, self._clock.now),
-                **warning_desk.deeds(self._downlinks.view, self._downlinks.answer),
-            }
-            control = ControlServer(self._config, self, {**alarm_desk.deeds(self._do), **desk})
+            control = ControlServer(self._config, self, self._deeds())
             await control.start()
             stack.push_async_callback(control.close)
             stack.push_async_callback(self._stop, field)
@@ -215,6 +236,7 @@ class House:
             notify("READY=1", f"STATUS={self._config.gateway_id}: {len(engine.points)} points")
             log.info("%s runs, configuration %s", self._config.gateway_id, self._config.rev)
             raise RuntimeError("evaluation is broken") from await core.failed()
+            links.start("certificates", self._look_at_certificates)
 
     # -- starting -------------------------------------------------------------------------------------
 
@@ -242,7 +264,7 @@ class House:
         return tuple(
             WatchedDevice(
                 device.device.name,
-                device.points,
+                self._limits.applied(device.points),
                 device.device.period_s,
                 getattr(_driver(device.driver), "polled", lambda _: False)(device.options),
             )
@@ -295,7 +317,10 @@ class House:
         for alarm in list(self._intake.engine.alarms.values()):
             if alarm.type == "gateway" and alarm.active:
                 self._intake.condition(alarm.source, "")  # what is still wrong will say so again
-        for entry in start_entries(self._config, opened, self._started, version("plantgate"), boot_id()):
+        begun = self._limits.begun
+        for entry in start_entries(
+            self._config, opened, self._started, version("plantgate"), boot_id(), begun
+        ):
             self._record(entry)
         self._downlinks.begin()
 
@@ -376,6 +401,7 @@ class House:
             for item in self._rejections.due(now.mono_ns):
                 self._intake.journal("delivery", {**item, "at": rfc3339(now.utc_ns)})
             self._downlinks.journal_refusals(now)
+            self._change_limits(self._limits.expire(now))
             self._intake.beat()
 
     def _failures(self, now: Now) -> Iterator[tuple[str, str]]:
@@ -385,6 +411,7 @@ class House:
         for name, failure in self._sirens.failures():
             yield f"output/{name}", failure
         for name, source in self._sources.items():
+        yield "clock", self._timekeeping.failure(now)
             yield f"source-warning/{name}", source.state().warning
         for watcher in self._watchers.values():
             yield f"camera/{watcher.name}", watcher.failure
@@ -396,6 +423,14 @@ class House:
     async def _purge(self) -> None:
         while True:
             await asyncio.sleep(PURGE_S)
+    async def _look_at_certificates(self) -> None:
+        while True:
+            now = dt.datetime.now(dt.UTC)
+            endings = await asyncio.to_thread(recipients_ending, self._config, now)
+            for recipient, cause in endings.items():
+                self._intake.condition(f"certificate/{recipient}", cause)
+            await asyncio.sleep(CERTIFICATES_S)
+
             if self._intake.outage is None:
                 now = self._clock.now()
                 # A clock that may be years ahead must not age anything: then only the quota decides.
@@ -443,6 +478,24 @@ class House:
         self._intake.decide(self._intake.engine.command(actor, command, now), now)
 
     # -- stopping -------------------------------------------------------------------------------------
+    def _deeds(self) -> dict[str, Deed]:
+        """Everything people can ask for."""
+        return {
+            **alarm_desk.deeds(self._do, lambda: held_view(self._intake.engine, self._clock.now())),
+            **limit_desk.deeds(self._limits, self._clock.now, self._change_limits),
+            **siren_desk.deeds(self._sirens, self._record, self._clock.now),
+            **warning_desk.deeds(self._downlinks.view, self._downlinks.answer),
+            **stats_desk.deeds(lambda: self._intake.load.view(self._clock.now())),
+        }
+
+    def _change_limits(self, decided: Decided) -> None:
+        """Record what was decided about limits, then let it hold."""
+        for entry in decided.entries:
+            self._intake.journal(entry.kind, entry.item, entry.state)
+        if decided.point_id:
+            now = self._clock.now()
+            self._intake.decide(self._intake.engine.change_limits(decided.point_id, decided.limits, now), now)
+
 
     async def _stop(self, supervisor: Supervisor) -> None:
         self.hanging += await supervisor.stop()

@@ -12,6 +12,7 @@ from gateway.alarm.entry import Entry
 from gateway.alarm.life import Alarm, restore
 from gateway.alarm.people import Held, held
 from gateway.instant import Now, rfc3339
+from gateway.limit_change import Begun
 from gateway.pending import gap_item
 from gateway.plant import Config
 from gateway.pointlists import CURRENT, PREFIX, PointLists
@@ -49,8 +50,14 @@ BOOT: Final = "boot"
 """The machine's last boot is kept under this name."""
 
 
-def start_entries(config: Config, opened: Opened, now: Now, version: str, boot_id: str) -> list[Entry]:
-    """The configuration if it changed, the start itself, and the hole since an unclean stop.
+NO_LIMITS: Final = Begun()
+"""No limit has changed."""
+
+
+def start_entries(
+    config: Config, opened: Opened, now: Now, version: str, boot_id: str, limits: Begun = NO_LIMITS
+) -> list[Entry]:
+    """The configuration if it changed, its limits one by one, the start itself, the hole since an unclean stop.
 
     The hole's cause is ``quarantine`` (the old spool was damaged), ``killed`` (the machine stayed up, only the
     process went) or ``power`` (the machine went down without a clean stop).
@@ -67,6 +74,7 @@ def start_entries(config: Config, opened: Opened, now: Now, version: str, boot_i
         }
         state = {CURRENT: config.rev.encode(), f"{PREFIX}{config.rev}": PointLists.state_of(config)}
         entries.append(Entry("config_change", {**change, "at": rfc3339(now.utc_ns)}, {**state}))
+    entries += limits.entries
     start = {
         "version": version,
         "at": rfc3339(now.utc_ns),
@@ -78,7 +86,7 @@ def start_entries(config: Config, opened: Opened, now: Now, version: str, boot_i
     if unreadable:
         # One alarm that nobody can read must not stop the gateway; if its condition still holds it is raised anew.
         entries.append(Entry("alarms_unreadable", {"states": unreadable}, dict.fromkeys(unreadable)))
-    entries.append(Entry("start", {**start}, {BOOT: boot_id.encode()}))
+    entries.append(Entry("start", {**start}, {BOOT: boot_id.encode(), **limits.state}))
     if opened.unclean or opened.quarantined:
         killed = opened.state.get(BOOT, b"").decode() == boot_id
         cause = "quarantine" if opened.quarantined else "killed" if killed else "power"

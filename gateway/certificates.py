@@ -23,11 +23,13 @@ from drivers.kit.ua_options import Options as UaOptions
 from gateway.config import SERVICE_CREDENTIALS
 from gateway.downlink import p256_key
 from gateway.errors import UserFacingError
-from gateway.plant import Config
+from gateway.plant import Config, RecipientConfig
 from gateway.words import reason, said
 
 WARN_DAYS: Final = 30
 """A certificate that ends sooner is mentioned by ``check``."""
+URGENT_DAYS: Final = 7
+"""One that ends sooner is told to be renewed now."""
 MAX_FILE_BYTES: Final = 1 << 20
 _CERTIFICATE_SUFFIXES: Final = frozenset({".pem", ".crt", ".cer", ".der"})
 
@@ -62,6 +64,31 @@ def ending_soon(config: Config, now: dt.datetime) -> list[Ending]:
                     if now <= last < now + dt.timedelta(days=WARN_DAYS):
                         endings[path] = Ending(path, last)
     return sorted(endings.values(), key=lambda ending: ending.not_after)
+
+
+def recipients_ending(config: Config, now: dt.datetime) -> dict[str, str]:
+    """Every recipient and what is soon over with its line, "" if nothing: own certificate or trust anchor.
+
+    Args:
+        config: a checked configuration.
+        now: with time zone.
+    """
+    return {recipient.name: _end_of(recipient, now) for recipient in config.recipients}
+
+
+def _end_of(recipient: RecipientConfig, now: dt.datetime) -> str:
+    ends: list[tuple[dt.datetime, Path]] = []
+    for place in (recipient.certificate, recipient.ca, recipient.orders_certificate):
+        with suppress(UserFacingError):  # the line says itself what it cannot read
+            ends += [(c.not_valid_after_utc, file) for file in _files(place) for c in _certificates(file)]
+    last, path = min(ends, default=(now + dt.timedelta(days=2 * WARN_DAYS), Path()))
+    days = (last - now).days
+    if days >= WARN_DAYS:
+        return ""
+    if last < now:
+        return f"{path} has expired on {_day(last)}"
+    urgent = ", renew it now" if days < URGENT_DAYS else ""
+    return f"{path} ends in {days} days on {_day(last)}{urgent}"
 
 
 def nothing_trusted(config: Config) -> list[str]:

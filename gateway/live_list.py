@@ -21,8 +21,8 @@ class LiveList:
     def view(self, engine: Engine) -> list[dict[str, Any]]:
         """Live alarms in the order of their urgency, a limit's with its point's value now and the peak so far.
 
-        Unacknowledged before acknowledged, active before returned, then by priority, the process's own before those
-        about quality and the gateway, newest first.
+        What is held back stands last. Else unacknowledged before acknowledged, active before returned, then by
+        priority, the process's own before those about quality and the gateway, newest first.
 
         Returns:
             an item each, shared with later views: not to be altered.
@@ -40,5 +40,7 @@ class LiveList:
         return live
 
 
-def _urgency(alarm: Alarm) -> tuple[bool, bool, int, bool, int]:
-    return alarm.acknowledged, not alarm.active, alarm.priority, alarm.type not in PROCESS, -alarm.raised_ns
+def _urgency(alarm: Alarm) -> tuple[bool, bool, bool, int, bool, int]:
+    held_back = bool(alarm.shelved_until_ns or alarm.suppressed or alarm.out_of_service)
+    kind = alarm.type not in PROCESS
+    return held_back, alarm.acknowledged, not alarm.active, alarm.priority, kind, -alarm.raised_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
@@ -88,8 +89,8 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
     A text is text and a whole number beyond 2**53 has all its digits.
     """
     exact = engine.exact
-    levels: dict[str, str] = {}
     forecasts = engine.forecasts
+    levels: dict[str, str] = {}
     for alarm in engine.alarms.values():
         if alarm.active and alarm.type in PROCESS:
             levels[alarm.point_id] = alarm.level_current
@@ -107,12 +108,36 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
                 "quality": status_of(quality).name.lower(),
                 "cause": cause_of(quality).word,
                 "level": levels.get(point.point.name, ""),
-                "taken_at": rfc3339(taken_ns) if taken_ns else None,
                 "forecast": forecasts[row].item() if row in forecasts else None,
+                "taken_at": rfc3339(taken_ns) if taken_ns else None,
                 "value_at": rfc3339(value_ns) if value_ns else None,
             }
         )
     return view
+
+
+def held_view(engine: Engine, now: Now) -> list[dict[str, Any]]:
+    """What is held back and for how long: shelves, times out of service, suppressions by design, running tests."""
+    held = [
+        {**one.item(), "remaining_s": max(0, (one.until_ns - now.utc_ns) // 10**9)}
+        for one in sorted(engine.register.held.values(), key=lambda one: one.until_ns)
+    ]
+    for test in engine.tests:
+        left = dt.datetime.fromisoformat(test["until"]).timestamp() - now.utc_ns / 1e9
+        held.append({**test, "action": "test", "remaining_s": max(0, round(left))})
+    held += [{"action": "suppressed", "target": tag, "reason": why} for tag, why in engine.suppressed.items()]
+    return held
+
+
+def held_counts(engine: Engine) -> dict[str, Any]:
+    """How much is held back, and what is being tested, for every screen."""
+    kinds = [one.kind for one in engine.register.held.values()]
+    return {
+        "shelved": kinds.count("shelve"),
+        "out_of_service": kinds.count("out_of_service"),
+        "suppressed": len(engine.suppressed),
+        "tests": engine.tests,
+    }
 
 
 def sources_view(

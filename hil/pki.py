@@ -30,7 +30,7 @@ WRONG_HOST: Final = ("elsewhere.invalid",)
 class Validity(Enum):
     """From and until when a certificate holds, in days from now."""
 
-    CURRENT = (-1, 30)
+    CURRENT = (-1, 90)
     EXPIRED = (-30, -1)
     NOT_YET = (1, 30)
 

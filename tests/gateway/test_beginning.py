@@ -1,8 +1,11 @@
 from pathlib import Path
 
 from buffer.writer import Opened
-from gateway.beginning import start_entries
+from gateway.alarm.entry import Entry
+from gateway.alarm.people import Held
+from gateway.beginning import held_back, standing, start_entries
 from gateway.instant import Now
+from gateway.limit_change import Begun
 from gateway.plant import Config, StorageConfig
 
 CONFIG = Config("new", "site", "gw", "zh", StorageConfig(Path("x")), Path("x"), ())
@@ -40,3 +43,21 @@ def test_a_damaged_spool_is_named():
     found = entries(unclean=True, quarantined=Path("spool.db.quarantine-1"))
     assert found["gap"].item["cause"] == "quarantine"
     assert found["start"].item["quarantined"] == "spool.db.quarantine-1"
+
+
+def test_changed_limits_are_told_after_the_configuration_and_before_the_start():
+    begun = Begun((Entry("config_change", {"object": "point LT-1", "field": "H"}),), {"limits/table": b"{}"})
+    found = start_entries(CONFIG, opened(), NOW, "0.1.0", "b1", begun)
+    assert [(e.kind, e.item.get("object")) for e in found] == [
+        ("config_change", "configuration"),
+        ("config_change", "point LT-1"),
+        ("start", None),
+    ]
+    assert found[-1].state == {"boot": b"b1", "limits/table": b"{}"}
+
+
+def test_what_was_held_back_is_taken_up_and_what_cannot_be_read_holds_nothing():
+    shelf = Held("shelve", "LT-1", "wang", "x", 1, 2)
+    state = {shelf.key: shelf.state_bytes(), "hold/shelve/LT-2": b"{", "boot": b"b1"}
+    assert held_back(state) == [shelf]
+    assert standing(state) == ([], [])

@@ -16,7 +16,7 @@ from drivers.kit import ua_options
 from drivers.kit.scan import Device
 from drivers.kit.ua_options import Options as UaOptions
 from drivers.wire.certificate_files import own_certificate
-from gateway.certificates import certificate_mistakes, ending_soon, nothing_trusted, unseen
+from gateway.certificates import certificate_mistakes, ending_soon, nothing_trusted, recipients_ending, unseen
 from gateway.errors import Exit
 from gateway.plant import CameraConfig, Config, DeviceConfig, RecipientConfig, StorageConfig
 from hil.pki import Authority, Credentials, Validity, opcua_application
@@ -198,9 +198,46 @@ def test_the_gateways_own_pair_and_its_user_of_opc_ua_are_judged(
 def test_one_that_ends_soon_is_mentioned_but_not_wrong(tmp_path: Path, authority: Authority) -> None:
     own = authority.client("gw")
     config = config_of(tmp_path, authority.ca_file, own)
-    soon = NOW + dt.timedelta(days=5)
+    soon = NOW + dt.timedelta(days=65)
     assert {ending.path for ending in ending_soon(config, soon)} == {own.certificate, authority.ca_file}
-    assert ending_soon(config, NOW - dt.timedelta(days=30)) == []
+    assert ending_soon(config, NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("in_days", "told"),
+    [
+        (59, ""),
+        (61, "gw.pem ends in 28 days on "),
+        (84, "gw.pem ends in 5 days on "),
+        (91, "gw.pem has expired on "),
+    ],
+)
+def test_what_ends_of_a_recipients_line_is_told_in_days(
+    tmp_path: Path, authority: Authority, in_days: float, told: str
+) -> None:
+    own = authority.client("gw")
+    config = config_of(
+        tmp_path, own.certificate, own
+    )  # as its own anchor: the file that is named is this one
+    found = recipients_ending(config, NOW + dt.timedelta(days=in_days, hours=1))
+    assert found.keys() == {"province"}
+    assert told in found["province"]
+    assert bool(told) == bool(found["province"])
+    assert ("renew it now" in found["province"]) == (in_days == 84)
+
+
+def test_an_anchor_that_ends_is_told_and_a_file_that_cannot_be_read_is_anothers_matter(
+    tmp_path: Path, authority: Authority
+) -> None:
+    own = authority.client("gw")
+    later = NOW + dt.timedelta(days=80)
+    own.certificate.write_text("garbage")
+    assert (
+        authority.ca_file.name
+        in recipients_ending(config_of(tmp_path, authority.ca_file, own), later)["province"]
+    )
+    absent = config_of(tmp_path, tmp_path / "absent.pem", own)
+    assert recipients_ending(absent, later) == {"province": ""}
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, authority: Authority) -> None:
@@ -232,7 +269,7 @@ def test_the_certificate_that_verifies_orders_is_judged_too(tmp_path: Path, auth
     assert base.orders_certificates == {}
     assert with_orders(good.certificate).orders_certificates == {"province": good.certificate}
     assert codes(with_orders(good.certificate)) == []
-    soon = NOW + dt.timedelta(days=3)
+    soon = NOW + dt.timedelta(days=63)
     assert good.certificate in [ending.path for ending in ending_soon(with_orders(good.certificate), soon)]
     old = authority.client("old", validity=Validity.EXPIRED)
     assert codes(with_orders(old.certificate)) == [("E-CERT-EXPIRED", "old.pem")]

@@ -18,6 +18,18 @@ from gateway.details import condition, spoken
         ("opc.tcp://h:4840: no answer in time", "opc.tcp://h:4840: 没有按时应答"),
         ("it has no points: not read", "没有点，不读取"),
         ("unit 7: no answer in time", "站号 7 没有按时应答"),
+        (
+            "/p/gw.pem ends in 28 days on 2026-12-20 03:00 UTC",
+            "/p/gw.pem 还有 28 天到期（2026-12-20 03:00 UTC）",
+        ),
+        (
+            "/p/gw.pem ends in 5 days on 2026-12-20 03:00 UTC, renew it now",
+            "/p/gw.pem 还有 5 天到期（2026-12-20 03:00 UTC），请立即更换",
+        ),
+        ("/p/gw.pem has expired on 2026-12-20 03:00 UTC", "/p/gw.pem 已于 2026-12-20 03:00 UTC 过期"),
+        ("the clock is not synchronised: no time server", "时钟没有同步：没有对时服务器"),
+        ("no time server, the clock may be wrong by 1 s or more", "没有对时服务器，误差可能达到 1 秒或更多"),
+        ("no time server for 24 h", "没有对时服务器已 24 小时"),
         ("2 of 9 nodes refused: A (BadNodeIdUnknown)", "9 个节点中有 2 个被拒绝：A (BadNodeIdUnknown)"),
         ("no encryption, no check of whom we talk to (insecure = true)", "不加密"),
         (
@@ -50,6 +62,12 @@ def test_what_is_unknown_stays_as_it_is() -> None:
         ("output/siren", "本地输出 siren 失败", "local output siren failed"),
         ("storage", "存储已满", "the storage is full"),
         ("disk", "磁盘不能写入", "the disk cannot be written"),
+        ("clock", "时钟不可信", "the clock cannot be trusted"),
+        (
+            "certificate/city",
+            "上报 city 的证书即将到期或已过期",
+            "a certificate of city is about to end, or has ended",
+        ),
     ],
 )
 def test_a_condition_of_the_gateway_says_what_it_means(name: str, chinese: str, english: str) -> None:
