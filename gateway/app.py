@@ -9,6 +9,8 @@ Over 400 lines because everything that exists is named here once.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import gc
 import importlib
 import logging
 import os
@@ -32,26 +34,26 @@ from drivers.kit.contract import Source
 from gateway import config as configuration
 from gateway.alarm.entry import Entry
 from gateway.alarm.life import AlarmChanged
+from gateway.alarm.load import Flood, floods_of
 from gateway.alarm.people import Command
 from gateway.beginning import held_back, standing, start_entries
-from gateway.alarm.load import Flood, floods_of
 from gateway.certificates import recipients_ending
 from gateway.clock import SystemClock, boot_id
 from gateway.codec import encode_item
 from gateway.control import ControlServer, Deed
 from gateway.desk import alarms as alarm_desk
-from gateway.desk import sirens as siren_desk
-from gateway.desk import warnings as warning_desk
 from gateway.desk import limits as limit_desk
-from gateway.downlink import Downlinks
+from gateway.desk import sirens as siren_desk
 from gateway.desk import stats as stats_desk
+from gateway.desk import warnings as warning_desk
+from gateway.downlink import Downlinks
 from gateway.engine import Capture, Engine, WatchedDevice
 from gateway.errors import Exit, UserFacingError
 from gateway.instant import Now, rfc3339, step_between_ns
 from gateway.intake import Intake
+from gateway.limit_change import Decided, LimitBook
 from gateway.live_list import LiveList
 from gateway.log import set_up as set_up_log
-from gateway.limit_change import Decided, LimitBook
 from gateway.notify import notify
 from gateway.pending import Pending, gap_item
 from gateway.pictures import Watcher
@@ -70,9 +72,9 @@ from gateway.status import (
     spool_view,
 )
 from gateway.supervise import Supervisor
+from gateway.timekeeping import Timekeeping
 from gateway.uplink.message import Context
 from gateway.uplink.sender import Sender, make_senders
-from gateway.timekeeping import Timekeeping
 
 BEAT_S: Final = 1.0
 """How often the house looks after itself."""
@@ -86,11 +88,11 @@ RECIPIENT_SILENT_S: Final = 60.0
 VIEW_NS: Final = 500_000_000
 """A view of every point serves all who ask within this time."""
 
-LOOK_UPS: Final = "look-up"
-MAX_LOOK_UPS: Final = 8
 CERTIFICATES_S: Final = 3600.0
 """How often the certificates of the recipients are looked at."""
 
+LOOK_UPS: Final = "look-up"
+MAX_LOOK_UPS: Final = 8
 LOOK_UPS_S: Final = 1.0
 """Threads of the loop's blocking calls, how many, and how long a stop waits for them."""
 
@@ -110,6 +112,7 @@ def run(config_path: Path) -> int:
     """
     set_up_log()
     config = configuration.load(config_path)
+    gc.freeze()  # modules and configuration stay: no collection looks through them again while an alarm waits
     with asyncio.Runner() as runner:
         return runner.run(_until_stopped(House(config)))
 
@@ -166,17 +169,17 @@ class House:
         self._config = config
         self._clock = SystemClock()
         self._started = self._looked = self._clock.now()
+        self._timekeeping = Timekeeping(self._started)
         self._sources: dict[str, Source] = {}
         self._watchers: dict[str, Watcher] = {}
         self._sirens: Sirens
-        self._timekeeping = Timekeeping(self._started)
         self._senders: tuple[Sender, ...] = ()
         self._downlinks: Downlinks
         self._intake: Intake
+        self._limits: LimitBook
         self._spool: SpoolWriter
         self._files: SnapshotFiles
         self._settings: SpoolSettings
-        self._limits: LimitBook
         self._lanes_at_start: Mapping[Lane, LaneState] = {}
         self._spool_id = ""
         self._fed_ns = 0
@@ -196,9 +199,6 @@ class House:
             self._sirens = Sirens(self._config.outputs, self._config.rev)
             stack.callback(self._close_sirens)
             opened = await self._open_spool(stack)
-            engine = Engine(
-                self._watched(),
-                standing(opened.state)[0],
             self._limits = LimitBook(
                 self._config.points,
                 opened.state,
@@ -206,13 +206,16 @@ class House:
                 self._config.rev,
                 second_person=self._config.alarms.second_person,
             )
+            engine = Engine(
+                self._watched(),
+                standing(opened.state)[0],
                 self._started,
                 held=held_back(opened.state),
                 settings=self._config.alarms,
                 balances=self._config.balances,
             )
-            self._downlinks = self._make_downlinks(opened)
             self._sirens.begin(engine.alarms.values())
+            self._downlinks = self._make_downlinks(opened)
             self._senders = self._make_senders(opened)
             links, core, field = (Supervisor(self._fell) for _ in range(3))
             stack.push_async_callback(self._stop, links)
@@ -233,10 +236,10 @@ class House:
                 links.start(f"orders/{channel.name}", channel.run)
             links.start("look-after", self._look_after)
             links.start("purge", self._purge)
+            links.start("certificates", self._look_at_certificates)
             notify("READY=1", f"STATUS={self._config.gateway_id}: {len(engine.points)} points")
             log.info("%s runs, configuration %s", self._config.gateway_id, self._config.rev)
             raise RuntimeError("evaluation is broken") from await core.failed()
-            links.start("certificates", self._look_at_certificates)
 
     # -- starting -------------------------------------------------------------------------------------
 
@@ -398,20 +401,20 @@ class House:
                 self._intake.journal("clock_step", {"by_ms": step_ns // 1_000_000, "at": rfc3339(now.utc_ns)})
             for part, failure in self._failures(now):
                 self._intake.condition(part, failure)
+            self._change_limits(self._limits.expire(now))
             for item in self._rejections.due(now.mono_ns):
                 self._intake.journal("delivery", {**item, "at": rfc3339(now.utc_ns)})
             self._downlinks.journal_refusals(now)
-            self._change_limits(self._limits.expire(now))
             self._intake.beat()
 
     def _failures(self, now: Now) -> Iterator[tuple[str, str]]:
         """Every part that can fail and come back while the house stands, and its failure ("" if it is well)."""
         stats = self._spool.stats()
         yield "storage", stats.detail if stats.state == "full" else ""
+        yield "clock", self._timekeeping.failure(now)
         for name, failure in self._sirens.failures():
             yield f"output/{name}", failure
         for name, source in self._sources.items():
-        yield "clock", self._timekeeping.failure(now)
             yield f"source-warning/{name}", source.state().warning
         for watcher in self._watchers.values():
             yield f"camera/{watcher.name}", watcher.failure
@@ -420,9 +423,6 @@ class House:
             silent = sender.state == "unauthorised" or sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
             yield f"recipient/{sender.name}", sender.detail or "silent" if silent else ""
 
-    async def _purge(self) -> None:
-        while True:
-            await asyncio.sleep(PURGE_S)
     async def _look_at_certificates(self) -> None:
         while True:
             now = dt.datetime.now(dt.UTC)
@@ -431,6 +431,9 @@ class House:
                 self._intake.condition(f"certificate/{recipient}", cause)
             await asyncio.sleep(CERTIFICATES_S)
 
+    async def _purge(self) -> None:
+        while True:
+            await asyncio.sleep(PURGE_S)
             if self._intake.outage is None:
                 now = self._clock.now()
                 # A clock that may be years ahead must not age anything: then only the quota decides.
@@ -450,6 +453,9 @@ class House:
             **identity_view(self._config, self._started, now),
             "sources": sources_view(engine, self._config.devices, states),
             "alarms": self._live_list.view(engine),
+            "alarm_load": self._intake.load.brief(now),
+            "held": held_counts(engine),
+            "limits": self._limits.counts,
             "spool": spool_view(self._spool_id, self._spool.stats(), self._intake.outage),
             "recipients": [self._recipient_view(sender, now) for sender in self._senders],
             "warnings": self._downlinks.brief(),
@@ -472,12 +478,6 @@ class House:
         )
         return view
 
-    def _do(self, actor: str, command: Command) -> None:
-        """Carry out what a person wants with an alarm; see ``Engine.command``."""
-        now = self._clock.now()
-        self._intake.decide(self._intake.engine.command(actor, command, now), now)
-
-    # -- stopping -------------------------------------------------------------------------------------
     def _deeds(self) -> dict[str, Deed]:
         """Everything people can ask for."""
         return {
@@ -496,6 +496,12 @@ class House:
             now = self._clock.now()
             self._intake.decide(self._intake.engine.change_limits(decided.point_id, decided.limits, now), now)
 
+    def _do(self, actor: str, command: Command) -> None:
+        """Carry out what a person wants with an alarm; see ``Engine.command``."""
+        now = self._clock.now()
+        self._intake.decide(self._intake.engine.command(actor, command, now), now)
+
+    # -- stopping -------------------------------------------------------------------------------------
 
     async def _stop(self, supervisor: Supervisor) -> None:
         self.hanging += await supervisor.stop()
