@@ -553,8 +553,18 @@ class Engine:
             self._set_quality_alarm(int(rows[i]), int(quality[i]) if alarming[i] else GOOD, now)
         excursing = self._is_excursing(rows)
         for i in np.flatnonzero(excursing & (is_bad(before) != unusable)):
-            conditions = self._conditions_of(int(rows[i]))
-            self.register.doubted(conditions, last_known=bool(unusable[i]))
+            named = self._named[int(rows[i])]
+            self.register.doubted([named[side] for side in _SIDE_NAMES[:-1]], last_known=bool(unusable[i]))
+        self._doubt_deviations()
+
+    def _doubt_deviations(self) -> None:
+        """A deviation cannot be seen while either of its ends is bad."""
+        one = self._deviations
+        for k in np.flatnonzero(one.bank.table.excursing):
+            ends = [int(one.rows[k]), int(one.others[k])]
+            named = self._named[ends[0]]
+            blind = bool(is_bad(self.quality[ends]).any())
+            self.register.doubted([named["below"], named["above"]], last_known=blind)
 
     def _is_excursing(self, rows: Rows) -> MaskArray:
         """Which of these points have an excursion of any bank."""

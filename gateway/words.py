@@ -948,8 +948,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-SCRIPT-EMPTY": (
         "没有点。",
         "There is no point.",
-        "先写点，例如：point LT-101 h=80 hh=90 deadband=2",
-        "Begin with the points, such as: point LT-101 h=80 hh=90 deadband=2",
+        "先写点，例如 point LT-101 h=80 hh=90 deadband=2。",
+        "Begin with the points, such as point LT-101 h=80 hh=90 deadband=2.",
     ),
     "E-SCRIPT-HEADER": (
         "点和设备要写在第一个时刻之前。",
@@ -964,8 +964,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "Begin with the time since the beginning, such as 10s, 1.5min, 2h (31 days at most); indent what is expected.",
     ),
     "E-SCRIPT-BACK": (
-        "时间倒退了：上一行是 {before}。",
-        "Time runs backwards: the line before says {before}.",
+        "时间倒退了：前面已经到 {before}。",
+        "Time runs backwards: it is {before} already.",
         "按时间先后写；要改时钟用 clock。",
         "Write moments in their order; to set the clock use clock.",
     ),
@@ -980,8 +980,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-SCRIPT-EXPECTED": (
         "期望的结果前面没有时刻。",
         "Something is expected before the first moment.",
-        "先写时刻，例如：10s LT-101 80",
-        "Write a moment first, such as: 10s LT-101 80",
+        "先写时刻，例如 10s LT-101 80。",
+        "Write a moment first, such as 10s LT-101 80.",
     ),
     "E-SCRIPT-SCANS": (
         "没有可判断的记录。",

@@ -61,6 +61,7 @@ class Deviations:
 
     Attributes:
         rows: of the points, in the order of the bank's rows.
+        others: of what each is compared with; the point itself where that is a fixed setpoint.
         bank: limits over the deviations, engineering units.
     """
 
@@ -70,7 +71,7 @@ class Deviations:
         fixed = [one.deviation_from if isinstance(one.deviation_from, float) else np.nan for _, one in chosen]
         self._fixed = np.array(fixed)
         self._is_fixed = ~np.isnan(self._fixed)
-        self._others: Rows = np.array(
+        self.others: Rows = np.array(
             [
                 row if isinstance(one.deviation_from, float) else row_of[one.deviation_from]
                 for row, one in chosen
@@ -97,10 +98,10 @@ class Deviations:
             uncertain: bool[n], likewise.
             mono_ns: monotonic.
         """
-        mine = np.flatnonzero(np.isin(self.rows, points) | np.isin(self._others, points))
+        mine = np.flatnonzero(np.isin(self.rows, points) | np.isin(self.others, points))
         if not len(mine):
             return []
-        rows, others = self.rows[mine], self._others[mine]
+        rows, others = self.rows[mine], self.others[mine]
         apart = values[rows] - np.where(self._is_fixed[mine], self._fixed[mine], values[others])
         usable = ~(bad[rows] | bad[others] | np.isnan(apart))
         self._values[mine[usable]] = apart[usable]

@@ -108,6 +108,7 @@ class _Reading:
     header: Header
     errors: list[UserFacingError] = field(default_factory=list)
     waiting: list[_Waiting] = field(default_factory=list)
+    until_ns: int = 0
     points: dict[str, list[PointConfig]] = field(default_factory=dict)
     rows: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -140,8 +141,11 @@ class _Reading:
             self.header.take(number, tokens)
             return
         at_ns = self._time(number, tokens[0])
-        if self.waiting and at_ns < self.waiting[-1].at_ns:
-            raise self.mistake(number, "E-SCRIPT-BACK", before=seconds(self.waiting[-1].at_ns))
+        if at_ns < self.until_ns:
+            raise self.mistake(number, "E-SCRIPT-BACK", before=seconds(self.until_ns))
+        self.until_ns = at_ns
+        if tokens[1:2] == ["restart"]:
+            self.until_ns += self._down_ns(number, tokens[1:])
         self.waiting.append(_Waiting(number, text, at_ns, tokens[1:]))
 
     def _time(self, number: int, token: str) -> int:
@@ -183,7 +187,7 @@ class _Reading:
     def _deed(self, number: int, tokens: list[str]) -> Deed:
         verb = tokens[0] if tokens else "wait"
         if verb == "restart":
-            return Restart()
+            return Restart(self._down_ns(number, tokens))
         if verb == "clock":
             return self._clock(number, tokens[1:])
         if verb == "gateway":
@@ -193,6 +197,13 @@ class _Reading:
         if verb in _ORDERS:
             return self._order(number, verb, tokens[1:])  # type: ignore[arg-type]  # one of them
         return Wait() if verb == "wait" else self._readings(number, tokens)
+
+    def _down_ns(self, number: int, tokens: list[str]) -> int:
+        if len(tokens) == 1:
+            return 0
+        if len(tokens) != 3 or tokens[1] != "for":
+            raise self.mistake(number, "E-SCRIPT-FORM", form="10s restart / 10s restart for 60s")
+        return self._time(number, tokens[2])
 
     def _clock(self, number: int, tokens: list[str]) -> SetClock:
         found = _TIME.fullmatch(plain(tokens[0])) if tokens else None
@@ -266,7 +277,7 @@ class _Reading:
             name = status if status not in _STATUS else rest[-1]
             choices = tuple(_STATUS) if status not in _STATUS else tuple(_CAUSES)
             raise self.mistake(number, "E-SCRIPT-WORD", name=name, meant=meant(name, choices))
-        return (math.nan if status == "bad" else value), quality_of(_STATUS[status], _CAUSES[cause])
+        return value, quality_of(_STATUS[status], _CAUSES[cause])
 
     def _number(self, number: int, token: str) -> float:
         return number_of(token, f"{self.file}:{number}")

@@ -163,6 +163,7 @@ class Stage:
         elif isinstance(deed, SetClock):
             self.begin_ns += deed.by_ns
         elif isinstance(deed, Restart):
+            self._at_ns += deed.down_ns
             self._started_ns = self._at_ns
             self.engine = self._engine()
 

@@ -83,7 +83,13 @@ class SetClock:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The gateway starts anew from the states that were kept, with the points as they were configured."""
+    """The gateway starts anew from the states that were kept, with the points as they were configured.
+
+    Attributes:
+        down_ns: for so long nothing was judged.
+    """
+
+    down_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
