@@ -27,7 +27,9 @@ MAX_TOLD_TESTS: Final = 3
 def alarm_blocks(status: Item, language: str, *, everything: bool = False) -> list[Block]:
     """The alarms of a status, in a flood in groups first unless ``everything`` is wanted."""
     floods = [] if everything else [flood["area"] for flood in status.get("alarm_load", {}).get("floods", ())]
-    groups, calm = grouped(status["alarms"], floods)
+    held_back = [alarm for alarm in status["alarms"] if is_held_back(alarm)]
+    groups, calm = grouped([alarm for alarm in status["alarms"] if not is_held_back(alarm)], floods)
+    calm += held_back
     blocks: list[Block] = [groups_table(groups, language)] if groups else []
     return [*blocks, alarms_table(calm, language)] if calm or not groups else blocks
 
@@ -47,7 +49,7 @@ def alarms_table(alarms: Sequence[Item], language: str) -> Block:
             "description": plain_text(alarm_text(alarm, language)),
             "value": plain_text(number(alarm["value"])),
             "state": Text(_seen(alarm, language), style="" if alarm["acknowledged"] else "bold"),
-            "marks": Text(" ".join(marks(alarm, language)), style="yellow"),
+            "marks": Text(("、" if language == "zh" else ", ").join(marks(alarm, language)), style="yellow"),
             "alarm_id": Text(alarm["alarm_id"], style="dim"),
             "peak": plain_text(number(alarm["peak"])),
             "limit": plain_text(_limit(alarm, language)),
@@ -130,9 +132,9 @@ def alarm_text(item: Item, language: str) -> str:
 
 
 def held_line(status: Item, language: str) -> list[Text]:
-    """How much is held back, which tests run, and how many limits are not those of the table; [] if nothing is."""
+    """How much is held back, how many limits are not those of the table, which tests run; [] if nothing is."""
     held, limits = status.get("held", {}), status.get("limits", {})
-    line = Text(style="yellow")
+    line, running = Text(style="yellow"), Text(style="bold magenta")
     for key in ("shelved", "suppressed", "out_of_service"):
         if held.get(key):
             line.append(f"{word(key, language)} {held[key]}  ")
@@ -142,11 +144,10 @@ def held_line(status: Item, language: str) -> list[Text]:
     tests = held.get("tests", ())
     for test in tests[:MAX_TOLD_TESTS]:
         told = f"{word('test', language)} {test['target']} = {number(test['value'])}"
-        line.append(f"{told} {word('until', language)} {moment(test['until'])}  ", style="bold magenta")
+        running.append(f"{told} {word('until', language).lower()} {moment(test['until'])}  ")
     if len(tests) > MAX_TOLD_TESTS:
-        line.append(f"+{len(tests) - MAX_TOLD_TESTS}", style="bold magenta")
-    line.rstrip()
-    return [line] if line.plain else []
+        running.append(f"+{len(tests) - MAX_TOLD_TESTS}")
+    return [one for one in (line, running) if one.plain]
 
 
 def held_table(held: Sequence[Item], language: str) -> Block:

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +29,7 @@ ELASTIC: Final = frozenset({"description", "detail"})
 
 FIGURES: Final = frozenset(
     {"value", "peak", "limit", "good", "bad", "backlog", "rejected"}
-    | {"count", "new_10min", "new_last_hour", "new_24h", "disturbance"}
+    | {"count", "active", "unacknowledged", "new_10min", "new_last_hour", "new_24h", "disturbance"}
 )
 
 
@@ -69,7 +70,8 @@ class Listing:
             for block, row in zip(blocks, self.rows, strict=True):
                 note = self._note(row)
                 if note.plain.strip():
-                    block.extend(console.render_lines(note, options, pad=False))
+                    indented = Padding(note, (0, 0, 0, len(INDENT)), expand=False)
+                    block.extend(console.render_lines(indented, options, pad=False))
         return drawn[:start] + self._cut(blocks, console, options, None if most is None else most - start)
 
     def _cut(
@@ -101,7 +103,7 @@ class Listing:
         return table
 
     def _note(self, row: Row) -> Text:
-        note = Text(INDENT, style="dim", overflow="fold")
+        note = Text(style="dim", overflow="fold")
         for key in self.below:
             if row[key].plain not in ("", "—"):
                 note.append(f"{self.words(key)} ").append_text(row[key]).append("  ")

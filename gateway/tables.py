@@ -293,8 +293,21 @@ def _parts(status: Item, language: str) -> Iterable[Text]:
         line = Text(f"{word(section, language)} ", style="bold")
         for item in status[section]:
             line.append(f" {item['name']} ").append_text(state_text(item["state"], language))
+            line.append(_shown(item, language))
             line.append(f" {_told(item['detail'], language)}".rstrip())
         yield line
+
+
+def _shown(item: Item, language: str) -> str:
+    """Whether a horn or lamp is on, and what is silenced."""
+    if "on" not in item:
+        return ""
+    told = f" {word(item['signal'], language)}{word('on' if item['on'] else 'off', language)}"
+    if item["lamp_test"]:
+        told += f" {word('lamp_test', language)}"
+    if item["silenced"]:
+        told += f" {word('silenced', language)} {item['silenced']}"
+    return told
 
 
 def _from_above(status: Item, language: str) -> Iterable[Listing]:

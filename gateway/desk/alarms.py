@@ -34,9 +34,7 @@ Do = Callable[[str, Command], None]
 def deeds(do: Do, held: Callable[[], list[dict[str, Any]]]) -> dict[str, Deed]:
     """Everything that can be done with alarms, by its ``op``.
 
-    Args:
-        do: carries a command out.
-        held: shelves, times out of service, suppressions and tests that stand; see ``status.held_view``.
+    ``do`` carries a command out; ``held`` gives what stands, see ``status.held_view``.
     """
 
     def acknowledge(request: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
