@@ -51,6 +51,23 @@ _PHRASES: Final = tuple(
         (r"Name or service not known|Temporary failure in name resolution", "名称无法解析"),
         (r"[Cc]onnection timed out|[Tt]imed out", "超时"),
         (r"Broken pipe", "连接已断开"),
+        (r"no such chip; see (.*) and mend chip", r"没有这个 GPIO 芯片；用 \1 查看，改正 chip"),
+        (
+            r"this is no GPIO chip, or it is gone; see (.*) and mend chip",
+            r"这不是 GPIO 芯片，或已拔出；用 \1 查看，改正 chip",
+        ),
+        (r"this is no GPIO chip; see (.*) and mend chip", r"这不是 GPIO 芯片；用 \1 查看，改正 chip"),
+        (
+            r"not allowed; put the gateway's user into the group that owns the chip",
+            "没有权限；把网关的用户加入芯片所属的组",
+        ),
+        (r"the line is held by another; see gpioinfo", "这条线被别的程序占用；用 gpioinfo 查看"),
+        (
+            r"the chip has no such line; see gpioinfo and mend line",
+            "芯片没有这条线；用 gpioinfo 查看，改正 line",
+        ),
+        (r"libgpiod is missing \((.*)\); install the package gpiod", r"缺少 libgpiod（\1）；请安装 gpiod"),
+        (r"hangs: no end within (\d+) s", r"卡住：\1 秒内没有完成"),
         (r"No such file or directory|No such device", "没有这个文件或设备"),
         (r"Permission denied", "没有权限"),
         (r"no connection within ([\d.]+) s", r"\1 秒内没有连上"),

@@ -145,6 +145,8 @@ class RecipientSection(Section):
     receipt_timeout_s: float = Field(default=10.0, ge=1.0, le=3600.0)
     window_messages: int = Field(default=32, ge=1, le=1000)
     orders_certificate: Path | None = None
+
+
 class AlarmsSection(Section):
     """[alarms]: see ``alarm.people.AlarmSettings``."""
 

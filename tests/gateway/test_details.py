@@ -40,6 +40,11 @@ from gateway.details import condition, spoken
             "level says -1.25 m3, flows say +0 m3 in 10 min: 1.25 m3 apart",
             "10 分钟内：按液位变化 -1.25 m3，按流量变化 +0 m3，相差 1.25 m3",
         ),
+        (
+            "/dev/gpiochip0 line 17: no such chip; see ls /dev/gpiochip* and mend chip",
+            "/dev/gpiochip0 line 17: 没有这个 GPIO 芯片；用 ls /dev/gpiochip* 查看，改正 chip",
+        ),
+        ("hangs: no end within 10 s", "卡住：10 秒内没有完成"),
     ],
 )
 def test_known_details_are_chinese_for_a_chinese_reader_only(english: str, chinese: str) -> None:

@@ -356,3 +356,18 @@ def test_forecasts_have_a_column_only_where_there_is_one() -> None:
     text = shown(tables.points_table(points, "zh"))
     assert "趋势" in text
     assert "12–18 分后到高高" in text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", ["声响：关 已消音 2", "灯光：开 （试灯试音）"]),
+        ("en", ["horn off silenced 2", "lamp on (lamp test)"]),
+    ],
+)
+def test_status_says_of_a_horn_and_a_lamp_whether_they_are_on(language: str, words: list[str]) -> None:
+    about = {"state": "ok", "detail": "", "because": ""}
+    horn = {"name": "h", **about, "signal": "horn", "on": False, "silenced": 2, "lamp_test": False}
+    lamp = {"name": "l", **about, "signal": "lamp", "on": True, "silenced": 0, "lamp_test": True}
+    text = shown(tables.status_view({**STATUS, "outputs": [horn, lamp]}, language))
+    assert [word for word in words if word not in text] == []
