@@ -141,7 +141,8 @@ class Trials:
 def _told(changes: tuple[AlarmChanged, ...]) -> tuple[list[AlarmChanged], list[Entry]]:
     """The same changes marked as a test, and their journal entries."""
     marked = [
-        replace(change, alarm=replace(change.alarm, alarm_id=f"test:{change.alarm.alarm_id}", test=True))
+        replace(change, alarm=replace(alarm, alarm_id=f"test:{alarm.alarm_id}", at_start=False, test=True))
         for change in changes
+        for alarm in (change.alarm,)
     ]
     return marked, [Entry("alarm_test", change.item("")) for change in marked]
