@@ -161,6 +161,7 @@ class Day:
             found.append(self._one("contact", 1, 600, 0, CONTACTS))
         for _ in range(max(1, span_s // (4 * HOUR_S))):
             found += self._flood()
+            found += self._scenes()
             first = int(dice.integers(n // POINTS)) * POINTS
             from_s = int(dice.uniform(0.05, 0.7) * span_s)
             to_s = from_s + min(1_800, span_s // 8)
@@ -195,6 +196,23 @@ class Day:
             if dice.random() < 0.7:
                 row = np.array([area * POINTS + point])
                 yield self._excursion(row, from_s + int(dice.integers(0, 120)))
+
+    def _scenes(self) -> Iterator[Incident]:
+        """What chance alone would bring too seldom, each where it can be seen."""
+        length_s = min(LONG_S, self.span_s // 10)
+        first, second = bad(Cause.DEVICE_FAULT), bad(Cause.GARBLED)
+        for moment in range(2):
+            from_s = int(self._dice.uniform(0.05, 0.8) * self.span_s)
+            to_s, half_s = from_s + length_s, from_s + length_s // 2
+            device = int(self._dice.integers(2, self._n // POINTS)) * POINTS if self._n > 2 * POINTS else 0
+            # Another fault takes over from the first; a value goes bad while it is beyond its limit; a contact
+            # suppresses what stands.
+            yield Incident("bad", from_s, half_s, np.array([device + 30 + moment]), first)
+            yield Incident("bad", half_s, to_s, np.array([device + 30 + moment]), second)
+            yield Incident("excursion", from_s, to_s, np.array([device + 35 + moment]), 95.0)
+            yield Incident("bad", half_s, half_s + 20, np.array([device + 35 + moment]), first)
+            yield Incident("excursion", from_s, to_s, np.array([device + SWITCHED.start + moment]), 95.0)
+            yield Incident("contact", half_s, half_s + length_s // 4, np.array([device + SWITCH]))
 
     def _usual(self, second: int) -> tuple[ValueArray, QualityArray]:
         dice, n = self._dice, self._n
