@@ -209,7 +209,9 @@ def add_limits(parser: argparse.ArgumentParser, zh: bool) -> None:
 
 
 def _add(parser: argparse.ArgumentParser, deeds: tuple[_Deed, ...], *, zh: bool) -> None:
-    parser.set_defaults(deed=partial(later, *deeds[0].does), all=False)
+    parser.set_defaults(deed=partial(later, *deeds[0].does))
+    for argument in deeds[0].arguments:  # what may stand behind the first deed may stand without it
+        parser.add_argument(argument.name, help=argument.zh if zh else argument.en, **argument.more)
     names = "|".join(deed.name for deed in deeds)
     parsers = parser.add_subparsers(dest="what", metavar=names)
     for deed in deeds:

@@ -492,7 +492,10 @@ def test_what_is_held_back_and_limits_are_listed(site: Path) -> None:
     assert "搁置" in asked(site, "alarms", "held").stdout
     assert json.loads(asked(site, "alarms", "held", "--json").stdout)[0]["by"] == "wang"
     assert "所有限值都与点表一致" in asked(site, "limits").stdout
-    assert json.loads(asked(site, "limits", "list", "--all", "--json").stdout) == []
+    for words in (["list", "--all"], ["--all"]):
+        assert json.loads(asked(site, "limits", *words, "--json").stdout) == []
+    for words in (["list", "--all"], ["--all"], ["list"]):
+        assert "LT-101/high@1" in asked(site, "alarms", *words).stdout
 
 
 def test_the_page_of_states_is_what_is_printed(checkout: Path) -> None:
