@@ -17,7 +17,7 @@ from rich.text import Text
 from drivers.kit.errors import SourceError
 from drivers.kit.quality import Cause, cause_of, status_of
 from drivers.kit.scan import Device, Point, Scan
-from gateway import control, tables
+from gateway import control, table_words, tables
 from gateway.cli import give_json, say
 from gateway.columns import REFERENCES
 from gateway.commands.asking import console
@@ -73,7 +73,7 @@ def _nothing_reached(points: list[dict[str, Any]]) -> list[UserFacingError]:
         said(
             "E-DEVICE-UNREACHABLE",
             device,
-            detail={language: tables.word(cause, language) for language in ("zh", "en")},
+            detail={language: table_words.word(cause, language) for language in ("zh", "en")},
         )
         for device, cause in causes.items()
     ]
@@ -186,11 +186,11 @@ def _view(points: list[dict[str, Any]], language: str) -> RenderableType:
     parts: list[RenderableType] = [tables.points_table(points, language)]
     if any("orders" in point for point in points):
         table = Table(title="字节序" if language == "zh" else "Word orders", title_justify="left", box=None)
-        for heading in (tables.word("tag", language), *ORDERS):
+        for heading in (table_words.word("tag", language), *ORDERS):
             table.add_column(heading, justify="right" if heading in ORDERS else "left")
         for point in points:
             if "orders" in point:
-                cells = (tables.number(point["orders"][order]) for order in ORDERS)
+                cells = (table_words.number(point["orders"][order]) for order in ORDERS)
                 table.add_row(Text(point["name"]), *cells)
         parts.append(table)
     return Group(*parts)
