@@ -28,6 +28,9 @@ from gateway.words import meant, reason, said
 SOCKET_NAME: Final = "control.sock"
 MAX_REQUEST_BYTES: Final = 64 * 1024
 MAX_CLIENTS: Final = 32
+SEND_BUFFER_BYTES: Final = 4 << 20
+"""Asked of the kernel, which gives what it may: the live list of a storm has 2 MB, and what does not fit at once waits
+for further turns of the loop."""
 IDLE_S: Final = 60.0
 """A client that asks nothing for so long, or takes no answer for so long, is let go."""
 WATCH_S: Final = 1.0
@@ -147,8 +150,10 @@ class ControlServer:
         client.add_done_callback(self._clients.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = peer_of(writer.get_extra_info("socket"), self._roles)
+        connection = writer.get_extra_info("socket")
+        peer = peer_of(connection, self._roles)
         try:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             while True:
                 async with asyncio.timeout(IDLE_S):
                     line = await reader.readline()

@@ -19,7 +19,8 @@ from hil.processes import Tree, start
 
 OPS: Final = ("alarms", "status")
 """Asked in turn: the list alone, and what every screen shows."""
-PAUSE_S: Final = 0.02
+PAUSE_S: Final = 0.1
+"""A busy control room: ten screens, each once a second."""
 MAX_SAMPLES: Final = 200_000
 TIMEOUT_S: Final = 10.0
 CHUNK_BYTES: Final = 1 << 20

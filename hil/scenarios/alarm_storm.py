@@ -2,13 +2,13 @@
 
 2,500 points of 25 PLCs, read every second. Storms of 5,000 transitions blow over them: first every fifth point goes
 across H and HH and back in ten reads, again and again; then all points go beyond H in one read and back nine later.
-Meanwhile a process of its own asks the control socket for the live list without a rest. Judged:
+Meanwhile a process of its own asks the control socket for the live list, ten times a second. Judged:
 
 - what the PLCs answered says which transitions there are, by plain comparison; all of them are in the record, at both
   receivers and, where it did not say how many it was told as one, at the file output: once and in order,
 - what the receivers and the record hold of everything else, as in every scenario,
 - ms until the live list was there, over all storms, until both receivers had everything,
-- growth of the gateway's resident memory: its peak, what stays of it, and what a storm adds that blows again.
+- growth of the gateway's resident memory: its peak, what stays of it, and what the second half of the storms adds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ KB: Final = 1024
 
 MAX_LIVE_LIST_MS: Final = 100.0
 MIN_SAMPLES: Final = 500
-"""Of fewer answers a p99 says nothing: then only the longest is told."""
+"""Of so many answers the p99 is judged; of fewer it would say nothing, and the longest is judged."""
 MAX_STORM_S: Final = 10.5
 """Ten reads, a second apart, each PLC at its own time within the second."""
 MAX_PEAK_GROWTH_MB: Final = 64.0
@@ -55,7 +55,8 @@ MAX_PEAK_GROWTH_MB: Final = 64.0
 most some KB each, on the way to the disk; a window of messages per recipient; one answer of the live list being
 written."""
 MAX_AGAIN_MB: Final = 8.0
-"""A storm that blows again finds all it needs in memory; what it adds would grow with every one."""
+"""What the second half of the storms may add, some 20,000 transitions and more: less than half a KB for each, so that
+what kept one of them would be seen. The heap of a process that writes 2 MB answers breathes by some MB itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,8 @@ class Effort:
 
 ONE: Final = Storm("across", ACROSS, 20)
 ALL: Final = Storm("standing", STANDING, 100)
-FULL: Final = Effort(25, 100, 1.0, (ONE, ALL, ONE, ALL))
-LONG: Final = Effort(25, 100, 1.0, (ONE, ALL) * 8)
+FULL: Final = Effort(25, 100, 1.0, (ONE, ALL) * 4)
+LONG: Final = Effort(25, 100, 1.0, (ONE, ALL) * 16)
 SHORT: Final = Effort(10, 50, 0.25, (Storm("across", ACROSS, 10), Storm("standing", STANDING, 50)))
 
 Tamper = Callable[[Site], None]
@@ -142,8 +143,9 @@ async def run(*, long: bool) -> Figures:
     """Measure, and judge times and memory too."""
     figures = await measure(LONG if long else FULL)
     problems = figures["problems"]
-    if figures["live_list_ms_max"] > MAX_LIVE_LIST_MS:
-        problems.append(f"the live list took {figures['live_list_ms_max']} ms, at most {MAX_LIVE_LIST_MS:g}")
+    judged = "live_list_ms_max" if figures["live_list_ms_p99"] is None else "live_list_ms_p99"
+    if figures[judged] is None or figures[judged] > MAX_LIVE_LIST_MS:
+        problems.append(f"{judged} is {figures[judged]}, at most {MAX_LIVE_LIST_MS:g}")
     problems += [
         f"storm {n} took {one['storm_s']} s, at most {MAX_STORM_S:g}"
         for n, one in enumerate(figures["storms"])
@@ -299,17 +301,18 @@ def _live_list(seen: Run) -> Figures:
 
 
 def _rss(seen: Run) -> Figures:
-    """Growth in MB: of the peak, of what stays, and of what storms added once each kind had blown."""
-    kinds = len({one.storm.name for one in seen.blown})
-    once, later = seen.blown[:kinds], seen.blown[kinds:]
-    again = max((one.rss_bytes for one in later), default=0) - max(one.rss_bytes for one in once)
+    """Growth in MB: of the peak, of what stays, and of what the second half of the storms added to it."""
+    half = (len(seen.blown) + 1) // 2
+    first, second = (
+        max((b.rss_bytes for b in part), default=0) for part in (seen.blown[:half], seen.blown[half:])
+    )
     before = seen.rss_before_bytes
     return {
         "rss_before_mb": round(before / 1e6, 1),
         "rss_peak_mb": round(seen.rss_peak_bytes / 1e6, 1),
         "rss_after_mb": round(seen.blown[-1].rss_bytes / 1e6, 1),
         "rss_growth_peak_mb": round((seen.rss_peak_bytes - before) / 1e6, 1),
-        "rss_growth_again_mb": round(max(0, again) / 1e6, 1),
+        "rss_growth_again_mb": round(max(0, second - first) / 1e6, 1),
     }
 
 
