@@ -54,9 +54,9 @@ MAX_PEAK_GROWTH_MB: Final = 64.0
 """What may wait at once while storms blow: every transition as an object, as its alarm's state and as its record, at
 most some KB each, on the way to the disk; a window of messages per recipient; one answer of the live list being
 written."""
-MAX_AGAIN_MB: Final = 8.0
-"""What the second half of the storms may add, some 20,000 transitions and more: less than half a KB for each, so that
-what kept one of them would be seen. The heap of a process that writes 2 MB answers breathes by some MB itself."""
+MAX_AGAIN_MB: Final = 16.0
+"""What the second half of the storms may add, 20,000 transitions: less than 1 KB for each, so that whatever kept them
+would be seen. The heap of a process that writes answers of 2 MB breathes by some 10 MB itself."""
 
 
 @dataclass(frozen=True, slots=True)
