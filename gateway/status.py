@@ -120,7 +120,7 @@ def held_view(engine: Engine, now: Now) -> list[dict[str, Any]]:
     """What is held back and for how long: shelves, times out of service, suppressions by design, running tests."""
     held = [
         {**one.item(), "remaining_s": max(0, (one.until_ns - now.utc_ns) // 10**9)}
-        for one in sorted(engine.register.held.values(), key=lambda one: one.until_ns)
+        for one in sorted(engine.register.holds.standing.values(), key=lambda one: one.until_ns)
     ]
     for test in engine.tests:
         left = dt.datetime.fromisoformat(test["until"]).timestamp() - now.utc_ns / 1e9
@@ -131,7 +131,7 @@ def held_view(engine: Engine, now: Now) -> list[dict[str, Any]]:
 
 def held_counts(engine: Engine) -> dict[str, Any]:
     """How much is held back, and what is being tested, for every screen."""
-    kinds = [one.kind for one in engine.register.held.values()]
+    kinds = [one.kind for one in engine.register.holds.standing.values()]
     return {
         "shelved": kinds.count("shelve"),
         "out_of_service": kinds.count("out_of_service"),

@@ -243,6 +243,43 @@ class AlarmChanged:
         }
 
 
+def first(
+    alarm_id: str, condition: str, subject: Subject, kind: AlarmType, level: str, now_ns: int, **fields: Any
+) -> Alarm:
+    """An excursion as it begins: active and not acknowledged.
+
+    Args:
+        alarm_id: its own.
+        condition: of it.
+        subject: what it is about.
+        kind: of alarm.
+        level: at the raise.
+        now_ns: UTC.
+        fields: what else is known of it.
+    """
+    return Alarm(
+        alarm_id=alarm_id,
+        condition=condition,
+        type=kind,
+        point_id=subject.point_id,
+        source=subject.source,
+        area=subject.area,
+        priority=subject.priority,
+        text=subject.text,
+        points=subject.points,
+        latched=subject.latching,
+        advisory=subject.advisory,
+        active=True,
+        acknowledged=False,
+        level_start=level,
+        level_worst=level,
+        level_current=level,
+        raised_ns=now_ns,
+        changed_ns=now_ns,
+        **fields,
+    )
+
+
 def restore(state: bytes) -> Alarm:
     """The alarm that ``state_bytes`` wrote; what a newer version added to it is passed over.
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from gateway.alarm import life
 from gateway.alarm.entry import Entry
+from gateway.alarm.holds import Holds, Key
 from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind, Subject
 from gateway.alarm.limits import NEVER
 from gateway.alarm.parts import ImpossibleError, Transition
@@ -31,9 +32,6 @@ from gateway.alarm.people import (
     UnknownAlarmError,
 )
 from gateway.instant import Now, rfc3339
-
-MAX_HELD: Final = 1_000
-"""Shelves and times out of service at once."""
 
 START_S: Final = 10.0
 """What is found beyond its limit within this time of a start, at a point's first reading, belongs to one notice."""
@@ -56,20 +54,18 @@ class Register:
 
     Attributes:
         alarms: live alarms by condition: active, or returned and not yet acknowledged or reset.
-        held: what people hold back, by (kind, target).
+        holds: what people hold back.
     """
 
     def __init__(
         self, standing: Iterable[Alarm], held: Iterable[Held], now: Now, settings: AlarmSettings
     ) -> None:
         self.alarms: dict[str, Alarm] = {}
-        self.held: dict[tuple[str, str], Held] = {}
-        self._settings = settings
+        self.holds = Holds(held, now, settings)
         self._subjects: dict[str, Subject] = {}
         self._points: set[str] = set()
         self._started_ns = now.mono_ns
         self._condition_of: dict[str, str] = {}
-        self._ends_ns: dict[tuple[str, str], int] = {}
         self._realarm_ns: dict[str, int] = {}
         self._first_out: dict[str, set[str]] = {}
         self._last_id_ns = 0
@@ -82,11 +78,6 @@ class Register:
         for alarm in standing:
             self.alarms[alarm.condition] = alarm
             self._condition_of[alarm.alarm_id] = alarm.condition
-        for one in held:
-            # Its end is a time of day, which may have been set since: never longer than it was meant to be.
-            left_ns = min(one.until_ns - now.utc_ns, one.until_ns - one.since_ns)
-            self.held[one.kind, one.target] = one
-            self._ends_ns[one.kind, one.target] = now.mono_ns + max(left_ns, 0)
 
     # -- what the engine tells ------------------------------------------------------------------------
 
@@ -140,36 +131,24 @@ class Register:
         self._last_id_ns = max(now.utc_ns, self._last_id_ns + 1)
         at_start = first_reading and now.mono_ns < self._start_until_ns
         group = self._first_out[subject.first_out] if subject.first_out else None
-        alarm = Alarm(
-            alarm_id=f"{condition}@{self._last_id_ns}",
-            condition=condition,
-            type=kind,
-            point_id=subject.point_id,
-            source=subject.source,
-            priority=subject.priority,
-            text=subject.text,
-            active=True,
-            acknowledged=False,
-            level_start=level,
-            level_worst=level,
-            level_current=level,
+        alarm = life.first(
+            f"{condition}@{self._last_id_ns}",
+            condition,
+            subject,
+            kind,
+            level,
+            now.utc_ns,
             value=value,
             peak=value,
             limit_edge=limit[0],
             limit_filed=limit[1],
             cause=cause,
-            raised_ns=now.utc_ns,
-            changed_ns=now.utc_ns,
             repeat_count=before.repeat_count + 1 if before else 0,
-            points=subject.points,
-            area=subject.area,
-            latched=subject.latching,
             first_out=group is not None and not group,
-            shelved_until_ns=self._until_ns("shelve", condition, subject.point_id),
+            shelved_until_ns=self.holds.until_ns("shelve", condition, subject.point_id),
             suppressed=suppressed,
-            out_of_service=self._until_ns("out_of_service", condition, subject.point_id) > 0,
+            out_of_service=self.holds.until_ns("out_of_service", condition, subject.point_id) > 0,
             at_start=at_start,
-            advisory=subject.advisory,
         )
         if group is not None:
             group.add(condition)
@@ -276,41 +255,31 @@ class Register:
 
     def _hold(self, actor: str, command: Hold, now: Now) -> None:
         target = self._target(command.target)
-        if not command.reason.strip():
-            raise RefusedError("E-REFUSED-REASON")
-        shelving = command.kind == "shelve"
-        longest_s = self._settings.shelf_longest_s if shelving else self._settings.service_longest_s
-        if not 0 < command.for_s <= longest_s:
-            raise RefusedError("E-REFUSED-LONG", longest_s=f"{longest_s:g}")
-        if (command.kind, target) not in self.held and len(self.held) >= MAX_HELD:
-            raise RefusedError("E-REFUSED-HELD", most=MAX_HELD)
-        for_ns = int(command.for_s * 1e9)
-        one = Held(command.kind, target, actor, command.reason, now.utc_ns, now.utc_ns + for_ns)
-        self.held[one.kind, target] = one
-        self._ends_ns[one.kind, target] = now.mono_ns + for_ns
+        one = self.holds.begin(actor, command, target, now)
         for condition in self._conditions(target):
-            fields = {"shelved_until_ns": one.until_ns} if shelving else {}
+            fields = {}
+            if command.kind == "shelve":
+                point_id = self.alarms[condition].point_id
+                fields["shelved_until_ns"] = self.holds.until_ns("shelve", condition, point_id)
             self._move(condition, command.kind, now, by=actor, reason=command.reason, **fields)
         self._entries.append(Entry("operator_action", one.item(), {one.key: one.state_bytes()}))
 
     def _release(self, actor: str, command: Release, now: Now) -> None:
         kind = "shelve" if command.kind == "unshelve" else "out_of_service"
         key = kind, self._target(command.target)
-        if key not in self.held:
+        if key not in self.holds.standing:
             raise RefusedError("E-REFUSED-NOT-HELD", target=command.target)
         self._end(key, actor, command.reason, now)
 
-    def _end(self, key: tuple[str, str], actor: str, reason: str, now: Now) -> None:
+    def _end(self, key: Key, actor: str, reason: str, now: Now) -> None:
         """A hold ends: of what it held, that which no other hold holds is heard again."""
-        one = self.held.pop(key)
-        del self._ends_ns[key]
+        one = self.holds.end(key)
         for condition in self._conditions(one.target):
-            alarm = self.alarms[condition]
+            if self.holds.until_ns(one.kind, condition, self.alarms[condition].point_id):
+                continue
             if one.kind == "shelve":
-                until_ns = self._until_ns("shelve", condition, alarm.point_id)
-                if until_ns == 0:
-                    self._move(condition, "unshelve", now, by=actor, reason=reason, shelved_until_ns=0)
-            elif self._until_ns("out_of_service", condition, alarm.point_id) == 0:
+                self._move(condition, "unshelve", now, by=actor, reason=reason, shelved_until_ns=0)
+            else:
                 self._move(condition, "in_service", now, by=actor, reason=reason)
         item = {
             **one.item(),
@@ -334,13 +303,6 @@ class Register:
         """Live alarms that a target means."""
         return [c for c, alarm in self.alarms.items() if target in (c, alarm.point_id)]
 
-    def _until_ns(self, kind: str, condition: str, point_id: str) -> int:
-        """UTC at which the last hold of this kind on it ends; 0 for none."""
-        if not self.held:
-            return 0
-        ones = (self.held.get((kind, target)) for target in {condition, point_id})
-        return max((one.until_ns for one in ones if one), default=0)
-
     def _journal(self, action: str, target: str, actor: str, reason: str, now: Now) -> None:
         item = {"action": action, "target": target, "by": actor, "reason": reason, "at": rfc3339(now.utc_ns)}
         self._entries.append(Entry("operator_action", {**item}))
@@ -351,11 +313,11 @@ class Register:
     def next_deadline(self) -> int:
         """Monotonic nanoseconds at which ``tick`` has something to do."""
         at_start = self._start_until_ns if self._at_start else NEVER
-        return min(at_start, *self._ends_ns.values(), *self._realarm_ns.values(), NEVER)
+        return min(at_start, self.holds.next_deadline, *self._realarm_ns.values())
 
     def tick(self, now: Now) -> None:
         """End what has come to its end; call again for what was acknowledged long ago and still stands."""
-        for key in [key for key, end_ns in self._ends_ns.items() if now.mono_ns >= end_ns]:
+        for key in self.holds.due(now.mono_ns):
             self._end(key, "", "expired", now)
         for condition in [c for c, at_ns in self._realarm_ns.items() if now.mono_ns >= at_ns]:
             del self._realarm_ns[condition]

@@ -245,7 +245,7 @@ def _restart(column: NDArray[np.float64], devices: int) -> Figures:
     return {
         "standing": len(stood),
         "restored": restored,
-        "shelves_restored": len(again.register.held),
+        "shelves_restored": len(again.register.holds.standing),
         "changed_by_first_scan": len(changed),
     }
 

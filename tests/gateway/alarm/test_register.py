@@ -1,5 +1,6 @@
 import pytest
 
+from gateway.alarm.holds import MAX_HELD
 from gateway.alarm.life import Subject
 from gateway.alarm.limits import NEVER
 from gateway.alarm.people import (
@@ -12,7 +13,7 @@ from gateway.alarm.people import (
     UnknownAlarmError,
     held,
 )
-from gateway.alarm.register import MAX_HELD, START_S, Register
+from gateway.alarm.register import START_S, Register
 from gateway.instant import Now
 
 S = 10**9
@@ -198,14 +199,14 @@ def test_a_hold_needs_a_reason_and_an_end_within_bounds(hold, code):
         desk.do(hold)
     assert told.value.code == code
     assert desk.look() == []
-    assert desk.register.held == {}
+    assert desk.register.holds.standing == {}
 
 
 def test_the_longest_holds_are_allowed():
     desk = Desk()
     desk.do(Hold("shelve", COND, "x", 28_800.0))
     desk.do(Hold("out_of_service", "LT-1", "x", 30 * 86_400.0))
-    assert len(desk.register.held) == 2
+    assert len(desk.register.holds.standing) == 2
 
 
 def test_holds_are_bounded_and_one_that_stands_may_be_renewed():
@@ -217,7 +218,7 @@ def test_holds_are_bounded_and_one_that_stands_may_be_renewed():
         desk.do(Hold("shelve", COND, "x", 60.0))
     assert told.value.code == "E-REFUSED-HELD"
     desk.do(Hold("shelve", "P-0/high", "longer", 90.0))
-    assert desk.register.held["shelve", "P-0/high"].reason == "longer"
+    assert desk.register.holds.standing["shelve", "P-0/high"].reason == "longer"
 
 
 def test_a_point_out_of_service_holds_all_its_conditions_and_comes_back():
@@ -251,7 +252,7 @@ def test_a_target_is_a_tag_a_condition_or_an_alarm_and_nothing_else():
     desk = Desk()
     desk.up()
     desk.do(Hold("shelve", desk.live().alarm_id, "x", 60.0))
-    assert [*desk.register.held] == [("shelve", COND)]
+    assert [*desk.register.holds.standing] == [("shelve", COND)]
     for unknown in ("", "LT-9", "high"):
         with pytest.raises(UnknownAlarmError):
             desk.do(Hold("shelve", unknown, "x", 60.0))

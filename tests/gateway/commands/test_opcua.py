@@ -23,7 +23,7 @@ def test_an_unknown_server_is_shown_beside_nothing_and_lands_among_the_rejected(
     [server] = found["servers"]
     assert (server["verdict"], server["trusted"]) == ("untrusted", [])
     assert server["shown"]["fingerprint"] == bench.server.fingerprint
-    assert server["shown"]["days_left"] == 29
+    assert server["shown"]["days_left"] == 89
     [rejected] = found["rejected"]
     assert rejected["fingerprint"] == bench.server.fingerprint
     [own] = found["own"]
@@ -45,7 +45,7 @@ def test_the_screen_shows_both_fingerprints_in_lines_a_person_can_compare(bench,
         assert any(ours in line and theirs in line for line in lines), (ours, theirs)
     assert "未信任" in ended.stdout
     assert "plantgate opcua trust gds" in ended.stdout
-    assert "还有 29 天" in ended.stdout
+    assert "还有 89 天" in ended.stdout
     english = bench.run(gds, "opcua", "certs", "--lang", "en").stdout
     assert "not trusted, no connection" in english
     assert "29 days left" in english
