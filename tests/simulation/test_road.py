@@ -62,11 +62,11 @@ async def trace(tmp_path):
             )
             parts = [asyncio.create_task(Receiver(settings).run(stop)), asyncio.create_task(house.serve())]
             try:
-                await settled(house, "reading")
+                await settled(house, lambda status: status["spool"]["heads"]["reading"])
                 unit.registers[2] = 85
                 on.set()
                 sys.setprofile(note)
-                await settled(house, "alarm")
+                await settled(house, lambda status: status["alarms"])
             finally:
                 sys.setprofile(None)
                 on.clear()
@@ -79,8 +79,8 @@ async def trace(tmp_path):
     return events
 
 
-async def settled(house, lane):
-    """Until everything is acknowledged, a record of this lane among it."""
+async def settled(house, happened):
+    """Until something has happened and everything is acknowledged, the last alarm's record among it."""
     async with asyncio.timeout(60):
         while True:
             await asyncio.sleep(0.05)
@@ -88,7 +88,11 @@ async def settled(house, lane):
                 status = house.status(points=False)
             except AttributeError:
                 continue  # it is just being set up
-            if status["spool"]["heads"][lane] and not any(r["backlog_records"] for r in status["recipients"]):
+            last = max((alarm["t_changed"] for alarm in status["alarms"]), default="")
+            if happened(status) and all(
+                r["backlog_records"] == 0 and (r["last_acknowledged_at"] or "") > last
+                for r in status["recipients"]
+            ):
                 return
 
 
