@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from drivers.kit.ua_options import Options as UaOptions
 from gateway.config import SERVICE_CREDENTIALS
-from gateway.downlink import p256_key
+from gateway.downlink import certificates_in, p256_key
 from gateway.errors import UserFacingError
 from gateway.plant import Config, RecipientConfig
 from gateway.words import reason, said
@@ -207,9 +207,7 @@ def _certificates(path: Path) -> list[x509.Certificate]:
     """The certificates of a PEM or DER file, the owner's first."""
     content = _content(path)
     try:
-        if b"-----BEGIN" in content:
-            return x509.load_pem_x509_certificates(content)
-        return [x509.load_der_x509_certificate(content)]
+        return certificates_in(content)
     except ValueError as error:
         raise said("E-CERT-FORMAT", str(path)) from error
 

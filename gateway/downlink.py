@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.above import Above, Answer, known_notices
@@ -207,11 +208,7 @@ def signing_keys(path: Path, now: dt.datetime) -> list[ec.EllipticCurvePublicKey
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_CERTIFICATE_BYTES)
-        if b"-----BEGIN" in content:
-            certificates = x509.load_pem_x509_certificates(content)
-        else:
-            certificates = [x509.load_der_x509_certificate(content)]
+            certificates = certificates_in(file.read(MAX_CERTIFICATE_BYTES))
     except (OSError, ValueError) as e:
         raise OrderRefusedError(f"orders_certificate cannot be read: {path}") from e
     keys = [key for one in certificates if holds(one, now) and (key := p256_key(one)) is not None]
@@ -220,16 +217,30 @@ def signing_keys(path: Path, now: dt.datetime) -> list[ec.EllipticCurvePublicKey
     return keys
 
 
+def certificates_in(content: bytes) -> list[x509.Certificate]:
+    """Those of a PEM file, or the one of a DER file.
+
+    Raises:
+        ValueError: there is none, or one that cannot be read.
+    """
+    try:
+        if b"-----BEGIN" in content:
+            return x509.load_pem_x509_certificates(content)
+        return [x509.load_der_x509_certificate(content)]
+    except x509.InvalidVersion as e:
+        raise ValueError(str(e)) from e
+
+
 def holds(certificate: x509.Certificate, now: dt.datetime) -> bool:
     """Whether it is neither expired nor yet to come."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
 def p256_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey | None:
-    """Its key if it is one that may sign orders."""
+    """Its key if it is one that may sign orders; None else."""
     try:
         key = certificate.public_key()
-    except ValueError:
-        return None  # of a kind that this library does not know
+    except (ValueError, UnsupportedAlgorithm):
+        return None  # of a kind that this library does not know, such as SM2
     is_p256 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
     return key if is_p256 else None  # type: ignore[return-value] # it is one

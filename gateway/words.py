@@ -783,8 +783,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-NAME-LIMIT": (
         "“{field}”不是可以修改的限值。",
         '"{field}" is no limit that can be changed.',
-        "写成 LL=…、L=…、H=…、HH=…；去掉一个限值写 none。",
-        "Write LL=…, L=…, H=…, HH=…; none takes a limit away.",
+        "写成 LL=…、L=…、H=…、HH=…，每个一次；去掉一个限值写 none。",
+        "Write LL=…, L=…, H=…, HH=…, each once; none takes a limit away.",
     ),
     "E-NAME-TARGET": (
         "没有名为“{name}”的报警、报警条件或位号。",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from rich.console import Group
@@ -12,11 +13,11 @@ from gateway.cli import give_json, say
 from gateway.commands.asking import console, socket_of
 from gateway.errors import Exit
 from gateway.limit_rules import FIELDS, Figures
-from gateway.sheet import plain
+from gateway.sheet import number_of, plain
 from gateway.words import said
 
-NONE: frozenset[str] = frozenset({"", "none", "无", "—", "-"})
-"""What takes a limit away."""
+NONE: frozenset[str] = frozenset({"none", "无", "—", "-"})
+"""What takes a limit away; nothing at all does not, for it may be a slip."""
 
 
 def listed(args: argparse.Namespace) -> int:
@@ -81,10 +82,13 @@ def _figures(written: list[str]) -> Figures:
     for one in written:
         name, equals, value = plain(one).partition("=")
         field = name.strip().upper()
-        if field not in FIELDS or not equals:
+        if field not in FIELDS or field in values or not equals:
             raise said("E-NAME-LIMIT", "", field=one)
-        try:
-            values[field] = None if value.strip().lower() in NONE else float(value)
-        except ValueError as e:
-            raise said("E-NAME-VALUE", "", field=one) from e
+        if value.strip().lower() in NONE:
+            values[field] = None
+            continue
+        values[field] = figure = number_of(value)
+        # JSON has no word for what is not finite: it would arrive as no limit at all.
+        if figure is None or not math.isfinite(figure):
+            raise said("E-NAME-VALUE", "", field=one)
     return values

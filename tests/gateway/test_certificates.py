@@ -276,6 +276,9 @@ def test_the_certificate_that_verifies_orders_is_judged_too(tmp_path: Path, auth
     rsa = opcua_application(tmp_path / "rsa", "rsa", "urn:x")
     assert codes(with_orders(rsa.certificate)) == [("E-CERT-ORDERS", "rsa.pem")]
     assert codes(with_orders(tmp_path / "absent.pem")) == [("E-CERT-MISSING", "absent.pem")]
+    p_256, sm2 = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a811ccf5501822d")
+    (tmp_path / "sm2.cer").write_bytes(good.certificate_der.read_bytes().replace(p_256, sm2))
+    assert codes(with_orders(tmp_path / "sm2.cer")) == [("E-CERT-ORDERS", "sm2.cer")]
 
 
 SITE = """

@@ -21,6 +21,9 @@ from hil.pki import Authority, Validity
 
 TO = "site/gw"
 CLOCK = SystemClock()
+P_256, SM2 = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a811ccf5501822d")
+V3, V9 = bytes.fromhex("a003020102"), bytes.fromhex("a003020108")
+"""As they stand in a certificate: curves of its key, versions of its form."""
 
 
 def order(name="W-1"):
@@ -202,6 +205,8 @@ def test_which_files_give_keys(tmp_path):
         b"-----BEGIN nothing",
         rsa_one.public_bytes(Encoding.PEM),
         p384.public_bytes(Encoding.PEM),
+        good.public_bytes(Encoding.DER).replace(P_256, SM2),
+        good.public_bytes(Encoding.DER).replace(V3, V9),
     ):
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(OrderRefusedError, match="orders_certificate"):
