@@ -6,6 +6,7 @@ Decides the point table and turns the plant's numbers into what the PLCs show; r
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,9 +17,11 @@ from hil.opcua_plc import OpcuaPlc
 from hil.plant import (
     GAS_DETECTORS,
     GROUNDING_CONTACTS,
+    PUMP_M3_H,
     QUANTITIES,
     REGISTERS,
     TANKS,
+    VOLUME_M3,
     Plant,
     register_of,
 )
@@ -28,10 +31,17 @@ TICK_S: Final = 0.25
 PACE: Final = 60.0
 """Seconds of plant time per second: a stuck valve fills a tank in a quarter of a minute."""
 SEED: Final = 7
+FILLS_PERCENT_S: Final = 100.0 * PUMP_M3_H / 3600.0 * PACE / VOLUME_M3
+"""How fast a stuck valve fills a tank, percent per second of the story."""
 
 TANK_PLC: Final = "plc1"
 GAS_PLC: Final = "plc2"
 CAMERA: Final = "cam1"
+SIREN_FILE: Final = "siren.jsonl"
+"""In the site's folder; a line for everything that sounds."""
+HORN_FILE: Final = "horn.jsonl"
+WARNS: Final = "bureau"
+"""The recipient that sends warnings down."""
 GAS: Final = tuple(f"GT-2{k + 1:02d}" for k in range(GAS_DETECTORS))
 CONTACTS: Final = tuple(f"XG-2{k + 1:02d}" for k in range(GROUNDING_CONTACTS))
 LEVEL_H: Final = 85.0
@@ -81,6 +91,16 @@ class Farm:
         """Level of the watched tank, percent."""
         return float(self.plant.level_percent[self.tank])
 
+    def fullest_beside(self) -> int:
+        """Of the other tanks the one nearest to full now."""
+        levels = self.plant.level_percent.copy()
+        levels[self.tank] = 0.0
+        return int(np.argmax(levels))
+
+    def seconds_to_high(self, tank: int) -> float:
+        """How long a stuck valve takes from now to this tank's limit H, in seconds of the story."""
+        return max(0.0, LEVEL_H - float(self.plant.level_percent[tank])) / FILLS_PERCENT_S
+
     def plan(self) -> SitePlan:
         """The site: one Modbus PLC with ten tanks, one OPC UA PLC, one camera, province and bureau."""
         rows = [self._tank_row(tank, q) for tank in range(TANKS) for q in range(len(QUANTITIES))]
@@ -88,6 +108,11 @@ class Farm:
             modbus=(ModbusDevice(TANK_PLC, rows, REGISTERS, self._refresh),),
             opcua=OpcuaDevice(GAS_PLC, self._gas_rows(), GAS, CONTACTS),
             cameras=(CameraView(CAMERA, self.level),),
+            orders_from=(WARNS,),
+            outputs=(
+                {"name": "siren", "kind": "file", "path": Path(SIREN_FILE)},
+                {"name": "horn", "kind": "file", "path": Path(HORN_FILE), "signal": "horn"},
+            ),
             language=self._language,
         )
 

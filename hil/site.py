@@ -27,7 +27,7 @@ from hil.camera_sim import CameraSim
 from hil.configuration import Table, write_configuration
 from hil.modbus_plc import ModbusPlc, Unit
 from hil.opcua_plc import APPLICATION_URI, OpcuaPlc
-from hil.pki import LOOPBACK, opcua_application
+from hil.pki import LOOPBACK, Credentials, opcua_application
 from hil.processes import STOP_TIMEOUT_S
 from hil.program import Program, ProgramError, command
 from hil.recorder import Recorder
@@ -70,6 +70,7 @@ class Site:
         cameras: by name.
         brokers: by recipient.
         receivers: by recipient.
+        orders: what a recipient signs its warnings with, by recipient of ``SitePlan.orders_from``.
         stores: the receivers' databases, by recipient.
         gateway: the gateway's process.
         gateway_started_ns: CLOCK_MONOTONIC of its first start.
@@ -92,6 +93,7 @@ class Site:
         self.cameras: dict[str, CameraSim] = {}
         self.brokers: dict[str, Broker] = {}
         self.receivers: dict[str, Program] = {}
+        self.orders: dict[str, Credentials] = {}
         self.stores: dict[str, Path] = {}
         self.gateway_started_ns = 0
         self.cut_ns = 0
@@ -173,6 +175,8 @@ class Site:
                 settings=(*LOGGED, *self.plan.broker_settings),
             )
             self.brokers[name] = await stack.enter_async_context(broker)
+            if name in self.plan.orders_from:
+                self.orders[name] = broker.authority.client(f"{name}-orders")
             self.stores[name] = self.folder / f"{name}.db"
             receiver = Program(self._receive(name, broker), self.folder / f"receiver-{name}.log", os.environ)
             stack.callback(receiver.kill)
@@ -243,6 +247,7 @@ class Site:
 
     def _recipient_table(self, name: str) -> Table:
         broker = self.brokers[name]
+        signs = {"orders_certificate": self.orders[name].certificate} if name in self.orders else {}
         return {
             "name": name,
             "host": broker.host,
@@ -250,6 +255,7 @@ class Site:
             "ca": broker.authority.ca_file,
             "certificate": broker.gateway.certificate,
             "private_key": broker.gateway.key,
+            **signs,
             **self.plan.recipient_settings,
         }
 

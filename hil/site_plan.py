@@ -65,6 +65,7 @@ class SitePlan:
         recipients: each gets a broker, an authority and a receiver of its own.
         flush_s: how often readings become durable.
         storage_folder: where the record lives; None: in the site's folder.
+        orders_from: recipients that may send warnings down; each gets a key that signs them.
         outputs: tables ``[[output]]``.
         broker_settings: further lines of every mosquitto.conf.
         recipient_settings: further keys of every ``[[recipient]]``.
@@ -84,6 +85,7 @@ class SitePlan:
     language: str = "zh"
     flush_s: float = 1.0
     storage_folder: Path | None = None
+    orders_from: Sequence[str] = ()
     outputs: Sequence[Table] = ()
     broker_settings: Sequence[str] = ()
     recipient_settings: Table = field(default_factory=dict)
@@ -94,16 +96,17 @@ class SitePlan:
     rows: Sequence[Row] = ()
 
 
-def count_row(device: ModbusDevice) -> Row:
+def count_row(device: ModbusDevice, language: str = "zh") -> Row:
     """The row of the point table that reads the answer counter."""
-    return {"tag": device.counter, "description": "应答计数", "address": "40001", "type": "uint32"}
+    called = "应答计数" if language == "zh" else "answer counter"
+    return {"tag": device.counter, "description": called, "address": "40001", "type": "uint32"}
 
 
 def point_rows(plan: SitePlan) -> list[Row]:
     """The whole point table."""
     rows: list[Row] = []
     for device in plan.modbus:
-        rows += [{**row, "device": device.name} for row in (count_row(device), *device.rows)]
+        rows += [{**row, "device": device.name} for row in (count_row(device, plan.language), *device.rows)]
     if plan.opcua is not None:
         for row in plan.opcua.rows:
             address = f"nsu={NAMESPACE_URI};s={row['address']}"

@@ -10,26 +10,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from hil.demo import LiveTable, PlainLines, verdict_text
+from hil.demo import LiveTable, PlainLines, problems_of
 from hil.program import command
+from hil.shown import Shown
 
-FIGURES = {
-    "verdict": "pass",
-    "values_read": 100,
-    "values_recorded": 100,
-    "recipients": {
-        "province": dict.fromkeys(("acknowledged", "lost", "duplicates", "out_of_order", "backlog"), 0)
-    },
-    "alarms": {"raised": 4, "cleared": 4},
-    "snapshots": 2,
-    "alarm_ms_p50": 9.0,
-    "alarm_ms_p99": 20.0,
-    "alarm_samples": 6,
-    "modbus_writes_seen": 0,
-    "opcua_write_services_seen": 0,
-    "problems": [],
-}
-STORY = SimpleNamespace(outage_s=15.0, caught_up_s=2.5)
 SOURCE = {"name": "plc1", "connected": True, "points": 1, "bad": 0, "load_percent": None, "warning": ""}
 STATUS = {
     "now": "2026-11-22T03:31:00.123Z",
@@ -83,6 +67,15 @@ def test_the_short_demo_passes_and_says_so_in_json():
     assert figures["alarm_ms_p50"] > 0
     assert figures["modbus_writes_seen"] == figures["opcua_write_services_seen"] == 0
     assert "结论：通过" in ended.stderr
+    assert figures["escalation"]["seen"]
+    assert figures["escalation"]["levels"] == ["H", "HH", "H", "clear"]
+    assert figures["escalation"]["snapshots"] >= 1
+    assert figures["lost_plc"]["seen"]
+    assert figures["lost_plc"]["cleared_by"] < 85.0
+    assert figures["shelf"]["seen"]
+    assert figures["shelf"]["ended_by_itself"]
+    assert figures["warning"]["seen"]
+    assert "bureau" in figures["warning"]["feedback_at"]
 
 
 def test_a_demo_that_is_told_to_end_leaves_no_process_and_no_folder(tmp_path):
@@ -107,14 +100,14 @@ def test_a_demo_that_is_told_to_end_leaves_no_process_and_no_folder(tmp_path):
     assert left.stdout == ""
 
 
-def test_the_verdict_is_complete_in_both_languages_and_names_what_failed():
-    assert verdict_text(FIGURES, STORY, "zh").startswith("结论：通过")
-    failed = verdict_text(
-        {**FIGURES, "verdict": "fail", "problems": ["no picture reached both"]}, STORY, "en"
-    )
-    assert failed.splitlines()[:2] == ["Verdict: FAIL", "  ! no picture reached both"]
-    assert "had caught up 2.5 s after its return" in failed
-    assert "Write requests to any PLC: 0." in failed
+def test_what_was_not_shown_fails_the_demo_by_name():
+    enough = SimpleNamespace(problems=list, raised=2, cleared=2, snapshots=1)
+    assert problems_of(enough, {"shelf": Shown({})}) == []
+    assert problems_of(enough, {"shelf": Shown({}, ["it did not end"])}) == ["shelf: it did not end"]
+    assert problems_of(SimpleNamespace(problems=list, raised=1, cleared=1, snapshots=0), {}) == [
+        "alarms that both have: 1 raised, 1 cleared",
+        "no picture reached both",
+    ]
 
 
 def test_plain_lines_tell_changes_and_no_values():
@@ -144,3 +137,16 @@ def test_the_live_table_shows_events_and_points():
     text = console.file.getvalue()
     assert "it begins" in text
     assert "61.5" in text
+
+
+@pytest.mark.parametrize(("height", "lines"), [(24, 3), (40, 5), (80, 8)])
+def test_the_story_leaves_a_small_screen_to_the_alarms(height, lines):
+    shown = SimpleNamespace(update=lambda view, refresh: setattr(shown, "view", view))
+    console = Console(file=io.StringIO(), width=80, height=height)
+    screen = LiveTable(shown, console, "en")
+    screen.show(STATUS)
+    for number in range(9):
+        screen.tell(f"event {number} " + "x" * 100)
+    console.print(shown.view)
+    told = [line for line in console.file.getvalue().splitlines() if "event" in line]
+    assert [line.split()[1] for line in told] == [str(number) for number in range(9 - lines, 9)]

@@ -3,9 +3,10 @@
 import asyncio
 
 import numpy as np
+import pytest
 
 from gateway.config import load
-from hil.farm import LEVEL_HH, Farm, tag_of
+from hil.farm import LEVEL_H, LEVEL_HH, PACE, Farm, tag_of
 from hil.modbus_plc import Unit
 from hil.plant import QUANTITIES, REGISTERS
 from hil.site import Site
@@ -48,6 +49,16 @@ def test_an_overfilled_tank_reaches_its_upper_limits_and_comes_back():
     assert (others < 80).all()
     assert (others > 25).all()
     assert len(QUANTITIES) == 5
+
+
+def test_how_long_a_tank_takes_to_its_limit_is_known():
+    farm = Farm()
+    tank = farm.fullest_beside()
+    seconds = farm.seconds_to_high(tank)
+    farm.plant.overfill(tank)
+    farm.plant.step(seconds * PACE)
+    assert float(farm.plant.level_percent[tank]) == pytest.approx(LEVEL_H, abs=0.2)
+    assert farm.seconds_to_high(tank) < 0.1
 
 
 def test_the_gateway_takes_the_farm_s_configuration(tmp_path):

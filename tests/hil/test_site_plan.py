@@ -12,6 +12,15 @@ def test_every_modbus_device_reads_its_counter_first():
     assert (rows[0]["address"], rows[0]["type"]) == ("40001", "uint32")
 
 
+def test_the_counter_is_described_in_the_site_s_language():
+    device = ModbusDevice("a", [], 2)
+    described = [
+        point_rows(SitePlan(modbus=[device], language=language))[0]["description"]
+        for language in ("zh", "en")
+    ]
+    assert described == ["应答计数", "answer counter"]
+
+
 def test_opc_ua_nodes_get_their_namespace():
     opcua = OpcuaDevice("plc2", [{"tag": "GT-201", "address": "G1"}], ["G1"], [])
     (row,) = point_rows(SitePlan(opcua=opcua))

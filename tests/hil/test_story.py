@@ -6,6 +6,8 @@ import string
 import pytest
 
 from hil import story
+from hil.commands import MIN_DEMO_SECONDS
+from hil.farm import Farm
 
 
 def test_everything_is_told_in_both_languages_with_the_same_facts():
@@ -19,7 +21,22 @@ def test_everything_is_told_in_both_languages_with_the_same_facts():
 def test_the_leak_reaches_level_2_while_the_province_is_away_and_all_is_over_before_the_end():
     assert story.LEAK_AT < story.OUTAGE_AT < story.LEAK_AT + story.LEAK_RISES
     assert story.LEAK_ENDS_AT < story.OUTAGE_AT + story.OUTAGE < story.REBOOT_AT
-    assert story.REBOOT_AT + story.REBOOT < story.GROUND_AT < story.GROUND_AT + story.GROUND < 1
+    assert story.REBOOT_AT + story.REBOOT < story.GROUND_AT < story.GROUND_UNTIL < 1
+
+
+def test_the_bureau_warns_and_is_answered_while_the_province_is_away():
+    assert story.OUTAGE_AT < story.WARN_AT < story.ANSWER_AT < story.OUTAGE_AT + story.OUTAGE
+
+
+def test_the_shelf_begins_before_its_alarm_and_ends_before_it():
+    assert story.SHELVE_AT < story.GROUND_AT < story.SHELVE_AT + story.SHELF < story.GROUND_UNTIL
+
+
+def test_the_second_tank_is_full_when_its_plc_goes_even_in_the_shortest_story():
+    farm = Farm()
+    farm.plant.step(60.0)
+    assert farm.fullest_beside() != farm.tank
+    assert farm.seconds_to_high(farm.fullest_beside()) < story.REBOOT_AT * MIN_DEMO_SECONDS
 
 
 def test_the_first_failure_ends_the_others():
