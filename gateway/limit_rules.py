@@ -11,7 +11,7 @@ from gateway.alarm.conditions import Conditions
 from gateway.alarm.limits import Level, Limits, each
 from gateway.alarm.people import RefusedError
 from gateway.plant import PointConfig
-from gateway.point_alarms import DIGITAL_TYPES, TEXT_TYPES
+from gateway.point_alarms import DIGITAL_TYPES, TEXT_TYPES, wide_deadband
 
 FIELDS: Final[tuple[Level, ...]] = ("LL", "L", "H", "HH")
 """What may be changed, in the order that the limits of one point must keep."""
@@ -36,9 +36,9 @@ def told(point: PointConfig) -> dict[str, object]:
     return found
 
 
-def looser(limits: Limits) -> list[str]:
+def looser(limits: Limits) -> list[Level]:
     """Limits that are further out than filed with the authority, or missing."""
-    found: list[str] = []
+    found: list[Level] = []
     for name, filed in limits.filed.items():
         value = limits.of(name)
         if value is None or (value < filed if name in ("LL", "L") else value > filed):
@@ -81,13 +81,8 @@ def judge(point: PointConfig, limits: Limits) -> None:
     for name, value in given:
         if (lo is not None and value < lo) or (hi is not None and value > hi):
             raise RefusedError("E-REFUSED-LIMIT-RANGE", field=name, value=value)
-    edges = dict(given)
-    bottom = edges.get("L", edges.get("LL", lo))
-    top = edges.get("H", edges.get("HH", hi))
-    if bottom is not None and top is not None:
-        for name in edges:
-            if (deadband := each(limits.deadband, level_of(name))) >= top - bottom > 0:
-                raise RefusedError("E-REFUSED-LIMIT-DEADBAND", field=name, deadband=deadband)
+    if wide := wide_deadband(dict(given), limits.deadband, lo, hi):
+        raise RefusedError("E-REFUSED-LIMIT-DEADBAND", field=wide.level, deadband=wide.deadband)
 
 
 def differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[dict[str, Any]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from gateway.alarm.conditions import Conditions
-from gateway.alarm.limits import Each, Level, Limits
+from gateway.alarm.limits import Each, Level, Limits, each
 from gateway.alarm.presets import NAMES, Preset, is_gas, preset_name, unit_meant
 from gateway.columns import FILED_COLUMNS, HEADINGS, LIMIT_COLUMNS
 from gateway.sheet import Row, plain
@@ -304,27 +304,37 @@ def _check_deadband(row: Row, edges: Mapping[str, float], deadband: Each, measur
     if negative < 0:
         row.wrong("deadband", "E-POINTS-DEADBAND-NEGATIVE", deadband=negative)
         return
+    by_level = {_LEVEL_OF[column]: value for column, value in edges.items()}
+    if wide := wide_deadband(by_level, deadband, measured.lo, measured.hi):
+        row.wrong("deadband", "E-POINTS-DEADBAND-WIDE", deadband=wide.deadband, low=wide.low, high=wide.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """A limit whose deadband is as wide as the span it must be narrower than."""
+
+    level: Level
+    deadband: float
+    low: float
+    high: float
+
+
+def wide_deadband(
+    edges: Mapping[Level, float], deadband: Each, lo: float | None, hi: float | None
+) -> Wide | None:
+    """The first limit whose alarm could not return, None if each could; ``lo`` and ``hi`` are the range."""
     # The normal span ends at the innermost limits, or at the range where a side has none.
-    bottom = edges.get("l", edges.get("ll", measured.lo))
-    top = edges.get("h", edges.get("hh", measured.hi))
-    if not edges or bottom is None or top is None:
-        return
-    for figure, low, high in _spans(edges, deadband, bottom, top):
-        if figure >= high - low > 0:
-            row.wrong("deadband", "E-POINTS-DEADBAND-WIDE", deadband=figure, low=low, high=high)
-            return
-
-
-def _spans(
-    edges: Mapping[str, float], deadband: Each, bottom: float, top: float
-) -> Iterator[tuple[float, float, float]]:
-    """Every deadband with the span it must be narrower than."""
-    if not isinstance(deadband, Mapping):
-        yield deadband, bottom, top
-        return
-    for column, value in edges.items():
-        figure = deadband.get(_LEVEL_OF[column], 0.0)
-        yield (figure, value, top) if column in ("ll", "l") else (figure, bottom, value)
+    bottom = edges.get("L", edges.get("LL", lo))
+    top = edges.get("H", edges.get("HH", hi))
+    if bottom is None or top is None:
+        return None
+    for level, value in edges.items():
+        low, high = bottom, top
+        if isinstance(deadband, Mapping):
+            low, high = (value, top) if level in ("LL", "L") else (bottom, value)
+        if each(deadband, level) >= high - low > 0:
+            return Wide(level, each(deadband, level), low, high)
+    return None
 
 
 def _check_levels(row: Row, figures: Mapping[str, Each], edges: Mapping[str, float]) -> None:

@@ -14,6 +14,7 @@ from gateway.certificates import certificate_mistakes, ending_soon, nothing_trus
 from gateway.cli import give_json
 from gateway.config import load
 from gateway.errors import Exit
+from gateway.limit_rules import looser
 from gateway.plant import Config, PointConfig
 
 MAX_NAMED: Final = 20
@@ -103,12 +104,11 @@ def _count(limits: Limits) -> int:
 
 def _looser(row: PointConfig) -> list[dict[str, Any]]:
     """Limits that alarm later than the filed ones, or not at all."""
-    found = []
-    for level, filed in row.limits.filed.items():
-        limit = row.limits.of(level)
-        if limit is None or (limit < filed if level in ("LL", "L") else limit > filed):
-            found.append({"tag": row.point.name, "level": level, "limit": limit, "filed": filed})
-    return found
+    limits = row.limits
+    return [
+        {"tag": row.point.name, "level": level, "limit": limits.of(level), "filed": limits.filed[level]}
+        for level in looser(limits)
+    ]
 
 
 def _lines(found: dict[str, Any], language: str) -> list[str]:

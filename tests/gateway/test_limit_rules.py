@@ -47,6 +47,7 @@ def test_what_the_point_table_would_not_take(limits: Limits, code: str, facts: d
         Limits(h=0.0),
         Limits(l=10.0, h=12.0, deadband=1.9),
         Limits(l=10.0, h=12.0, deadband={"HH": 5.0}),
+        Limits(ll=0.0, l=40.0, h=60.0, hh=100.0, deadband={"HH": 30.0, "LL": 30.0}),
     ],
 )
 def test_what_it_would_take(limits: Limits) -> None:
