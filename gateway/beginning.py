@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 
 from buffer.record import Gap
@@ -38,12 +37,19 @@ def standing(state: Mapping[str, bytes]) -> tuple[list[Alarm], list[str]]:
 
 def held_back(state: Mapping[str, bytes]) -> list[Held]:
     """What people held back at the last stop; one that cannot be read holds nothing back."""
+    return _holds(state)[0]
+
+
+def _holds(state: Mapping[str, bytes]) -> tuple[list[Held], list[str]]:
     found: list[Held] = []
+    unreadable: list[str] = []
     for key, value in state.items():
         if key.startswith(HOLD):
-            with suppress(ValueError):
+            try:
                 found.append(held(value))
-    return found
+            except ValueError:
+                unreadable.append(key)
+    return found, unreadable
 
 
 BOOT: Final = "boot"
@@ -82,9 +88,10 @@ def start_entries(
         "unclean": opened.unclean,
         "quarantined": opened.quarantined.name if opened.quarantined else None,
     }
-    _, unreadable = standing(opened.state)
+    unreadable = [*standing(opened.state)[1], *_holds(opened.state)[1]]
     if unreadable:
         # One alarm that nobody can read must not stop the gateway; if its condition still holds it is raised anew.
+        # A hold that nobody can read holds nothing back, and what it held is heard again.
         entries.append(Entry("alarms_unreadable", {"states": unreadable}, dict.fromkeys(unreadable)))
     entries.append(Entry("start", {**start}, {BOOT: boot_id.encode(), **limits.state}))
     if opened.unclean or opened.quarantined:

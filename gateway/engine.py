@@ -62,7 +62,9 @@ _BEYOND: Final = np.isin(np.arange(256), [quality_of(Status.UNCERTAIN, cause) fo
 _SUPPRESSING: Final = np.isin(np.arange(64), list(ON_PURPOSE - {Cause.STARTUP}))
 _QUALITY_LEVELS: Final = {Cause.FROZEN: "FROZEN", Cause.OVER_RANGE: "RANGE", Cause.UNDER_RANGE: "RANGE"}
 """Level of a quality alarm by its cause; BAD for every other."""
-_SIDE_NAMES: Final = ("low", "high", "state", "fall", "rise", "below", "above", "quality")
+_OWN_SIDES: Final = ("low", "high", "state", "fall", "rise")
+"""Sides of which the point alone decides."""
+_SIDE_NAMES: Final = (*_OWN_SIDES, "below", "above", "quality")
 
 FIRST_READ_NS: Final = 60_000_000_000
 """A point may be starting for at least this long and at most twice as long; then it is not read."""
@@ -161,6 +163,7 @@ class Engine:
         self._bank = Bank([point.limits for point in self._points], VALUE, self.values)
         self._rates = Rates(conditions)
         self._deviations = Deviations(conditions, self._row)
+        self._blind: MaskArray = np.ones(len(self._deviations.rows), dtype=np.bool_)  # nothing is read yet
         self._contacts = Contacts(conditions, self._row)
         self._balances = Balances(balances, self._row)
         self._forecasts = Forecasts(conditions)
@@ -554,17 +557,17 @@ class Engine:
         excursing = self._is_excursing(rows)
         for i in np.flatnonzero(excursing & (is_bad(before) != unusable)):
             named = self._named[int(rows[i])]
-            self.register.doubted([named[side] for side in _SIDE_NAMES[:-1]], last_known=bool(unusable[i]))
+            self.register.doubted([named[side] for side in _OWN_SIDES], last_known=bool(unusable[i]))
         self._doubt_deviations()
 
     def _doubt_deviations(self) -> None:
         """A deviation cannot be seen while either of its ends is bad."""
         one = self._deviations
-        for k in np.flatnonzero(one.bank.table.excursing):
-            ends = [int(one.rows[k]), int(one.others[k])]
-            named = self._named[ends[0]]
-            blind = bool(is_bad(self.quality[ends]).any())
-            self.register.doubted([named["below"], named["above"]], last_known=blind)
+        blind = is_bad(self.quality[one.rows]) | is_bad(self.quality[one.others])
+        for k in np.flatnonzero(one.bank.table.excursing & (blind != self._blind)):
+            named = self._named[int(one.rows[k])]
+            self.register.doubted([named["below"], named["above"]], last_known=bool(blind[k]))
+        self._blind = blind
 
     def _is_excursing(self, rows: Rows) -> MaskArray:
         """Which of these points have an excursion of any bank."""

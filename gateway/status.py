@@ -13,7 +13,7 @@ from buffer.record import LANES, Lane
 from buffer.settings import LaneState, SpoolStats
 from drivers.kit.contract import SourceState
 from drivers.kit.quality import cause_of, is_good, status_of
-from gateway.alarm.life import PROCESS
+from gateway.alarm.life import PROCESS, RANK
 from gateway.engine import Engine
 from gateway.instant import Now, rfc3339
 from gateway.pending import DiskOutage
@@ -93,7 +93,9 @@ def points_view(engine: Engine) -> list[dict[str, Any]]:
     levels: dict[str, str] = {}
     for alarm in engine.alarms.values():
         if alarm.active and alarm.type in PROCESS:
-            levels[alarm.point_id] = alarm.level_current
+            known = levels.get(alarm.point_id, "")
+            if RANK.get(alarm.level_current, 0) > RANK.get(known, 0):
+                levels[alarm.point_id] = alarm.level_current
     view = []
     for row, (device, point) in enumerate(engine.devices_and_points):
         value, quality = float(engine.values[row]), int(engine.quality[row])

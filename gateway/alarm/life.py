@@ -216,7 +216,6 @@ class AlarmChanged:
         coalesced: changes of the same alarm that were folded into this one because memory was short.
         by: who did it, "" if nobody did.
         reason: what they said.
-        also: alarms that this one announces with itself, because they were there when the gateway started.
     """
 
     transition: Transition
@@ -224,7 +223,6 @@ class AlarmChanged:
     coalesced: int = 0
     by: str = ""
     reason: str = ""
-    also: int = 0
 
     @property
     def name(self) -> str:

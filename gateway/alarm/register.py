@@ -78,6 +78,8 @@ class Register:
         for alarm in standing:
             self.alarms[alarm.condition] = alarm
             self._condition_of[alarm.alarm_id] = alarm.condition
+        for alarm in [*self.alarms.values()]:
+            self._agree(alarm, now)
 
     # -- what the engine tells ------------------------------------------------------------------------
 
@@ -270,6 +272,16 @@ class Register:
         if key not in self.holds.standing:
             raise RefusedError("E-REFUSED-NOT-HELD", target=command.target)
         self._end(key, actor, command.reason, now)
+
+    def _agree(self, alarm: Alarm, now: Now) -> None:
+        """An alarm is held by the holds that stand, whatever it remembers: one whose hold was lost is heard again."""
+        until_ns = self.holds.until_ns("shelve", alarm.condition, alarm.point_id)
+        if (until_ns > 0) != (alarm.shelved_until_ns > 0):
+            transition: Transition = "shelve" if until_ns else "unshelve"
+            self._move(alarm.condition, transition, now, reason="restart", shelved_until_ns=until_ns)
+        out = self.holds.until_ns("out_of_service", alarm.condition, alarm.point_id) > 0
+        if out != alarm.out_of_service:
+            self._move(alarm.condition, "out_of_service" if out else "in_service", now, reason="restart")
 
     def _end(self, key: Key, actor: str, reason: str, now: Now) -> None:
         """A hold ends: of what it held, that which no other hold holds is heard again."""

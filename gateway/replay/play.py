@@ -236,7 +236,6 @@ def facts_of(change: AlarmChanged, *, sounds: bool) -> dict[str, object]:
         **alarm_facts(change.alarm),
         "by": change.by,
         "reason": change.reason,
-        "also": change.also,
         "sounds": sounds,
         "silent": not sounds,
     }

@@ -15,7 +15,7 @@ from gateway.alarm.limits import Limits
 from gateway.engine import WatchedDevice
 
 FACTS: Final = (
-    *("acknowledged", "advisory", "also", "at_start", "by", "cause", "filed", "first_out", "last_known"),
+    *("acknowledged", "advisory", "at_start", "by", "cause", "filed", "first_out", "last_known"),
     *("latched", "limit", "out_of_service", "peak", "points", "priority", "reason", "repeat", "returned"),
     *("shelved", "silent", "sounds", "start", "suppressed", "test", "value", "why", "worst"),
 )

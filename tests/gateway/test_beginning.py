@@ -61,3 +61,9 @@ def test_what_was_held_back_is_taken_up_and_what_cannot_be_read_holds_nothing():
     state = {shelf.key: shelf.state_bytes(), "hold/shelve/LT-2": b"{", "boot": b"b1"}
     assert held_back(state) == [shelf]
     assert standing(state) == ([], [])
+
+
+def test_a_hold_that_cannot_be_read_is_on_record_and_forgotten():
+    found = entries({"hold/shelve/LT-2": b"{", "alarm/LT-2/high": b"["})["alarms_unreadable"]
+    assert found.item["states"] == ["alarm/LT-2/high", "hold/shelve/LT-2"]
+    assert found.state == {"alarm/LT-2/high": None, "hold/shelve/LT-2": None}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.kit.quality import GOOD, Cause, Status, bad, quality
 from drivers.kit.scan import Point, Scan
+from gateway.alarm.conditions import Conditions
 from gateway.alarm.life import Alarm, restore
 from gateway.alarm.limits import Limits
 from gateway.alarm.people import Acknowledge, UnknownAlarmError
@@ -718,3 +719,28 @@ def _next(level, edges, value, clears):
     if not clears and rank[found] < rank[level]:
         return level
     return found
+
+
+def test_deviations_that_stand_cost_nothing_while_no_quality_changes(monkeypatch):
+    apart = Conditions(deviation=5.0, deviation_from="SP")
+    twins = [replace(tank(f"LT-{k}"), conditions=apart, limits=Limits()) for k in range(20)]
+    bench = Bench(*twins, replace(tank("SP"), limits=Limits()), replace(tank("X"), limits=Limits()))
+    asked = []
+    doubted = bench.engine.register.doubted
+    monkeypatch.setattr(
+        bench.engine.register, "doubted", lambda *told, **more: asked.append(told) or doubted(*told, **more)
+    )
+    bench.see([90.0] * 20 + [50.0, 1.0])
+    fault = bad(Cause.DEVICE_FAULT)
+    bench.see([90.0] * 20 + [50.0, math.nan], [GOOD] * 21 + [fault])
+    asked.clear()
+    bench.see([90.0] * 20 + [50.0, math.nan], [GOOD] * 21 + [fault])
+    assert asked == []
+    bench.see([90.0] * 20 + [math.nan, math.nan], [GOOD] * 20 + [fault] * 2)
+    assert len(asked) == 20
+    assert bench.live("LT-0/above").last_known
+    bench.see([math.nan, *[90.0] * 19, math.nan, math.nan], [fault, *[GOOD] * 19, fault, fault])
+    bench.see([90.0] * 20 + [math.nan, math.nan], [GOOD] * 20 + [fault] * 2)
+    assert bench.live("LT-0/above").last_known, "its other end is still bad"
+    bench.see([90.0] * 20 + [50.0, math.nan], [GOOD] * 21 + [fault])
+    assert not bench.live("LT-0/above").last_known

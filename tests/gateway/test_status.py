@@ -40,6 +40,16 @@ def test_points_show_value_quality_and_level():
     assert (c["value"], c["quality"], c["cause"], c["level"]) == (None, "bad", "refused", "")
 
 
+def test_the_level_of_a_point_is_the_worst_of_its_alarms_whichever_came_last():
+    point = PointConfig(Point("A", "40001"), limits=Limits(h=80.0, hh=90.0, l=10.0))
+    point = replace(point, conditions=Conditions(deviation=5.0, deviation_from=50.0))
+    made = Engine([WatchedDevice("plc", (point,))], (), Now(0, 0))
+    points, quality = np.zeros(1, dtype=np.uint16), np.full(1, GOOD, dtype=np.uint8)
+    made.step([Scan("plc", "r", points, np.array([95.0]), quality, 10**9, 0)], Now(1, 10**9))
+    assert [*made.alarms] == ["A/high", "A/above"]
+    assert points_view(made)[0]["level"] == "HH"
+
+
 def test_a_point_that_went_bad_keeps_its_last_value_with_the_time_of_that_value():
     made = engine()
     points, quality = (

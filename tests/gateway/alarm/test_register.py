@@ -277,6 +277,25 @@ def test_a_hold_survives_a_restart_and_never_lasts_longer_than_it_was_meant_to(r
     assert [c.transition for c in again.take()[1]] == ["unshelve"]
 
 
+def test_what_remembers_a_hold_that_is_lost_is_heard_again_and_a_hold_holds_what_forgot_it():
+    desk = Desk()
+    desk.up()
+    heard = desk.live()
+    desk.do(Hold("shelve", COND, "维修", 60.0))
+    [shelf] = [held(state) for state in desk.entries[0].state.values()]
+    desk.do(Hold("out_of_service", "LT-1", "维修", 60.0))
+
+    lost = Desk(standing=[desk.live()])
+    assert lost.look() == [("unshelve", COND), ("in_service", COND)]
+    assert [c.transition for c in lost.sirens] == ["in_service"]
+    assert lost.wait(3600.0) == []
+
+    forgot = Desk(standing=[heard], holds=[shelf])
+    assert forgot.look() == [("shelve", COND)]
+    assert forgot.live().shelved_until_ns == shelf.until_ns
+    assert forgot.wait(3600.0) == [("unshelve", COND)]
+
+
 # -- suppression, doubt, first out, calling again -----------------------------------------------------
 
 
