@@ -229,7 +229,9 @@ def changes(before: Item | None, now: Item, language: str) -> list[str]:
             if not still:
                 lines.append(f"{at}  {line(item)}")
         if gone:
-            lines.extend(f"{at}  {line(item)}  {gone}" for name, item in old.items() if name not in new)
+            # What was known last of it is not how it ended: it has ended by a good value, and was seen to.
+            last = [{**item, "last_known": False} for name, item in old.items() if name not in new]
+            lines.extend(f"{at}  {line(item)}  {gone}" for item in last)
 
     compare("sources", "name", lambda item: _source_line(item, language))
     compare("recipients", "name", lambda item: f"{item['name']}  {word(item['state'], language)}")

@@ -315,6 +315,15 @@ def test_lines_show_what_changed_and_nothing_else() -> None:
     assert any("province" in line and "已连接" in line for line in lines)
 
 
+def test_an_alarm_that_has_gone_is_not_called_last_known() -> None:
+    doubted = copy.deepcopy(STATUS)
+    doubted["alarms"][0]["last_known"] = True
+    assert "最后已知" in tables.changes(STATUS, doubted, "zh")[0]
+    (line,) = tables.changes(doubted, {**doubted, "alarms": []}, "zh")
+    assert "恢复" in line
+    assert "最后已知" not in line
+
+
 def test_a_standing_alarm_whose_value_moves_is_no_new_line() -> None:
     after = copy.deepcopy(STATUS)
     after["alarms"][0]["value"] = 9.99
