@@ -28,6 +28,8 @@ from gateway.words import meant, reason, said
 SOCKET_NAME: Final = "control.sock"
 MAX_REQUEST_BYTES: Final = 64 * 1024
 MAX_CLIENTS: Final = 32
+MAX_VIEWERS: Final = 24
+"""Who may only look is let in up to here: the rest is left for those who silence and acknowledge."""
 SEND_BUFFER_BYTES: Final = 4 << 20
 """Asked of the kernel, which gives what it may: the live list of a storm has 2 MB, and what does not fit at once waits
 for further turns of the loop."""
@@ -141,17 +143,20 @@ class ControlServer:
         await asyncio.sleep(0)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) >= MAX_CLIENTS:
-            writer.write(_line(_refusal(said("E-CONTROL-CROWDED", "", most=MAX_CLIENTS))))
+        peer = peer_of(writer.get_extra_info("socket"), self._roles)
+        most = MAX_VIEWERS if peer.role == "viewer" else MAX_CLIENTS
+        if len(self._clients) >= most:
+            writer.write(_line(_refusal(said("E-CONTROL-CROWDED", "", most=most))))
             writer.close()
             return
-        client = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="control client")
+        client = asyncio.get_running_loop().create_task(
+            self._serve(reader, writer, peer), name="control client"
+        )
         self._clients.add(client)
         client.add_done_callback(self._clients.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
         connection = writer.get_extra_info("socket")
-        peer = peer_of(connection, self._roles)
         try:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             while True:
@@ -254,11 +259,15 @@ def watch(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _answers(path: Path, request: dict[str, Any]) -> Iterator[Any]:
+    try:
+        asked = _line(request)
+    except orjson.JSONEncodeError as error:
+        raise said("E-NAME-ENCODING", "") from error
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_S)
         try:
             connection.connect(str(path))
-            connection.sendall(_line(request))
+            connection.sendall(asked)
             for line in connection.makefile("rb"):
                 answer = orjson.loads(line)
                 if not answer["ok"]:

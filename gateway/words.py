@@ -714,6 +714,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "请写明 {field}。",
         "Say {field}.",
     ),
+    "E-NAME-ENCODING": (
+        "写的文字不是 UTF-8。",
+        "What is written is not UTF-8.",
+        "请把终端的编码设为 UTF-8。",
+        "Set the terminal's encoding to UTF-8.",
+    ),
     "E-NAME-SECONDS": (
         "{field} 要大于 0 秒，最多 {most_s} 秒。",
         "{field} must be more than 0 s and at most {most_s} s.",

@@ -301,6 +301,52 @@ def test_unix_groups_give_the_role(tmp_path: Path, roles: dict[str, str], ok: bo
         assert house.acknowledged == []
 
 
+def test_words_that_a_terminal_garbled_are_told_before_anybody_is_asked(tmp_path: Path) -> None:
+    typed = "已处理".encode("gbk").decode("utf-8", "surrogateescape")
+    error, house = with_server(
+        tmp_path, lambda path: refused(lambda: ask(path, {"op": "ack", "alarm_id": "a1", "note": typed}))
+    )
+    assert (error.code, error.exit_code, house.acknowledged) == ("E-NAME-ENCODING", Exit.USAGE, [])
+    assert "UTF-8" in error.line("zh")
+
+
+HOLD_AS_NOBODY = """
+import os, socket, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+held = [socket.socket(socket.AF_UNIX) for _ in range(8)]
+for connection in held:
+    connection.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(
+    os.geteuid() != 0 and not os.environ.get("CI"), reason="needs root to become somebody else"
+)
+def test_who_only_looks_leaves_room_for_who_must_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MAX_CLIENTS", 8)
+    monkeypatch.setattr(control, "MAX_VIEWERS", 6)
+
+    def deed(path: Path) -> Any:
+        for folder in (tmp_path, *tmp_path.parents):
+            if not folder.stat().st_mode & 0o001:
+                folder.chmod(folder.stat().st_mode | 0o001)
+        command = [sys.executable, "-c", HOLD_AS_NOBODY, str(path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as viewer:
+            assert viewer.stdin is not None
+            assert viewer.stdout is not None
+            assert viewer.stdout.readline() == b"held\n"
+            answer = ask(path, {"op": "ack", "alarm_id": "a1"})
+            viewer.stdin.close()
+        return answer
+
+    assert with_server(tmp_path, deed)[0] == {"alarm_id": "a1"}
+
+
 def test_the_gateways_own_user_is_engineer() -> None:
     left, right = socket.socketpair(socket.AF_UNIX)
     with left, right:
