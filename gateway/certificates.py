@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -67,28 +68,35 @@ def ending_soon(config: Config, now: dt.datetime) -> list[Ending]:
 
 
 def recipients_ending(config: Config, now: dt.datetime) -> dict[str, str]:
-    """Every recipient and what is soon over with its line, "" if nothing: own certificate or trust anchor.
+    """What is soon over with each recipient's line: own certificate, trust anchor, or that of orders.
+
+    Two parts of the gateway for each, so that the urgent one is an alarm of its own and calls again whoever has
+    acknowledged the first. An alarm keeps the cause it was raised with, so it names the day and counts none.
 
     Args:
         config: a checked configuration.
         now: with time zone.
+
+    Returns:
+        part of the gateway -> cause, "" if nothing.
     """
-    return {recipient.name: _end_of(recipient, now) for recipient in config.recipients}
+    found = {}
+    for recipient in config.recipients:
+        last, path = _end_of(recipient, now)
+        days = (last - now).days
+        told = f"{path} has expired on {_day(last)}" if last < now else f"{path} ends on {_day(last)}"
+        found[f"certificate/{recipient.name}"] = told if days < WARN_DAYS else ""
+        found[f"certificate-urgent/{recipient.name}"] = f"{told}: renew it now" if days < URGENT_DAYS else ""
+    return found
 
 
-def _end_of(recipient: RecipientConfig, now: dt.datetime) -> str:
+def _end_of(recipient: RecipientConfig, now: dt.datetime) -> tuple[dt.datetime, Path]:
+    """The end that comes first, far away where there is none."""
     ends: list[tuple[dt.datetime, Path]] = []
     for place in (recipient.certificate, recipient.ca, recipient.orders_certificate):
         with suppress(UserFacingError):  # the line says itself what it cannot read
             ends += [(c.not_valid_after_utc, file) for file in _files(place) for c in _certificates(file)]
-    last, path = min(ends, default=(now + dt.timedelta(days=2 * WARN_DAYS), Path()))
-    days = (last - now).days
-    if days >= WARN_DAYS:
-        return ""
-    if last < now:
-        return f"{path} has expired on {_day(last)}"
-    urgent = ", renew it now" if days < URGENT_DAYS else ""
-    return f"{path} ends in {days} days on {_day(last)}{urgent}"
+    return min(ends, default=(now + dt.timedelta(days=2 * WARN_DAYS), Path()))
 
 
 def nothing_trusted(config: Config) -> list[str]:
@@ -252,7 +260,7 @@ def _key_mistakes(path: Path, certificate: Path | None) -> Iterator[UserFacingEr
         # A certificate's own mistakes are told where it is judged; twice the same is told once.
         yield error
         return
-    if own is not None and _public_bytes(key.public_key()) != _public_bytes(own.public_key()):
+    if own is not None and not _is_pair(key, own):
         yield said("E-CERT-KEY-OTHER", str(path), certificate=certificate)
 
 
@@ -278,8 +286,15 @@ def _private_key(path: Path) -> PrivateKeyTypes:
         return load(content, password=None)
     except TypeError as error:
         raise said("E-CERT-KEY-ENCRYPTED", str(path)) from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise said("E-CERT-KEY-FORMAT", str(path)) from error
+
+
+def _is_pair(key: PrivateKeyTypes, certificate: x509.Certificate) -> bool:
+    try:
+        return _public_bytes(key.public_key()) == _public_bytes(certificate.public_key())
+    except UnsupportedAlgorithm:
+        return False  # the certificate's is of a kind that the key is not
 
 
 def _public_bytes(key: object) -> bytes:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -73,10 +75,10 @@ async def issue(desk: Desk, order: Order) -> str:
     Raises:
         UserFacingError: the key cannot be used, the order is not one a gateway takes, or the broker refuses it.
     """
-    content = content_of(order)
     try:
+        content = content_of(order)
         read_content(content)
-    except OrderRefusedError as e:
+    except (OrderRefusedError, orjson.JSONEncodeError) as e:
         raise _wrong(str(e)) from e
     payload = sign(content, _signing_key(desk.signing_key))
     at = topic(order.to, order.recipient, order.id)
@@ -114,7 +116,7 @@ def _endpoint(desk: Desk, order: Order, at: str) -> Endpoint:
 def _signing_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as e:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as e:
         raise _bad_key(path, str(e)) from e
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _bad_key(path, "not P-256")

@@ -22,6 +22,8 @@ from gateway.plant import CameraConfig, Config, DeviceConfig, RecipientConfig, S
 from hil.pki import Authority, Credentials, Validity, opcua_application
 
 NOW = dt.datetime.now(dt.UTC)
+P_256, SM2 = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a811ccf5501822d")
+"""Curves, as they stand in a certificate and in a key."""
 
 
 def config_of(folder: Path, ca: Path, own: Credentials, **more: object) -> Config:
@@ -94,6 +96,16 @@ def test_a_foreign_key(tmp_path: Path, authority: Authority) -> None:
     own, other = authority.client("gw"), authority.client("other")
     own.key.write_bytes(other.key.read_bytes())
     assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-KEY-OTHER", own.key.name)]
+
+
+def test_a_pair_of_a_curve_that_is_not_known_here(tmp_path: Path, authority: Authority) -> None:
+    own = authority.client("gw")
+    key = form.load_pem_private_key(own.key.read_bytes(), None)
+    own.certificate.write_bytes(own.certificate_der.read_bytes().replace(P_256, SM2))
+    assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-KEY-OTHER", own.key.name)]
+    der = key.private_bytes(form.Encoding.DER, form.PrivateFormat.PKCS8, form.NoEncryption())
+    own.key.write_bytes(der.replace(P_256, SM2))
+    assert codes(config_of(tmp_path, authority.ca_file, own)) == [("E-CERT-KEY-FORMAT", own.key.name)]
 
 
 def test_a_key_with_a_passphrase(tmp_path: Path, authority: Authority) -> None:
@@ -204,26 +216,26 @@ def test_one_that_ends_soon_is_mentioned_but_not_wrong(tmp_path: Path, authority
 
 
 @pytest.mark.parametrize(
-    ("in_days", "told"),
+    ("in_days", "soon", "urgent"),
     [
-        (59, ""),
-        (61, "gw.pem ends in 28 days on "),
-        (84, "gw.pem ends in 5 days on "),
-        (91, "gw.pem has expired on "),
+        (59, "", ""),
+        (61, "gw.pem ends on ", ""),
+        (84, "gw.pem ends on ", ": renew it now"),
+        (91, "gw.pem has expired on ", ": renew it now"),
     ],
 )
-def test_what_ends_of_a_recipients_line_is_told_in_days(
-    tmp_path: Path, authority: Authority, in_days: float, told: str
+def test_what_ends_of_a_recipients_line_is_told_and_told_again_as_another_part_when_it_is_urgent(
+    tmp_path: Path, authority: Authority, in_days: float, soon: str, urgent: str
 ) -> None:
     own = authority.client("gw")
     config = config_of(
         tmp_path, own.certificate, own
     )  # as its own anchor: the file that is named is this one
     found = recipients_ending(config, NOW + dt.timedelta(days=in_days, hours=1))
-    assert found.keys() == {"province"}
-    assert told in found["province"]
-    assert bool(told) == bool(found["province"])
-    assert ("renew it now" in found["province"]) == (in_days == 84)
+    assert found.keys() == {"certificate/province", "certificate-urgent/province"}
+    assert soon in found["certificate/province"]
+    assert bool(soon) == bool(found["certificate/province"])
+    assert found["certificate-urgent/province"] == (found["certificate/province"] + urgent if urgent else "")
 
 
 def test_an_anchor_that_ends_is_told_and_a_file_that_cannot_be_read_is_anothers_matter(
@@ -232,12 +244,10 @@ def test_an_anchor_that_ends_is_told_and_a_file_that_cannot_be_read_is_anothers_
     own = authority.client("gw")
     later = NOW + dt.timedelta(days=80)
     own.certificate.write_text("garbage")
-    assert (
-        authority.ca_file.name
-        in recipients_ending(config_of(tmp_path, authority.ca_file, own), later)["province"]
-    )
+    found = recipients_ending(config_of(tmp_path, authority.ca_file, own), later)
+    assert authority.ca_file.name in found["certificate/province"]
     absent = config_of(tmp_path, tmp_path / "absent.pem", own)
-    assert recipients_ending(absent, later) == {"province": ""}
+    assert not any(recipients_ending(absent, later).values())
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, authority: Authority) -> None:
@@ -276,8 +286,7 @@ def test_the_certificate_that_verifies_orders_is_judged_too(tmp_path: Path, auth
     rsa = opcua_application(tmp_path / "rsa", "rsa", "urn:x")
     assert codes(with_orders(rsa.certificate)) == [("E-CERT-ORDERS", "rsa.pem")]
     assert codes(with_orders(tmp_path / "absent.pem")) == [("E-CERT-MISSING", "absent.pem")]
-    p_256, sm2 = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a811ccf5501822d")
-    (tmp_path / "sm2.cer").write_bytes(good.certificate_der.read_bytes().replace(p_256, sm2))
+    (tmp_path / "sm2.cer").write_bytes(good.certificate_der.read_bytes().replace(P_256, SM2))
     assert codes(with_orders(tmp_path / "sm2.cer")) == [("E-CERT-ORDERS", "sm2.cer")]
 
 

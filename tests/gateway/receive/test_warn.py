@@ -301,6 +301,9 @@ def test_the_broker_refuses_what_the_authority_may_not_write(tmp_path):
             with pytest.raises(UserFacingError) as refused:
                 await province.warn("W-1", title="")
             assert refused.value.code == "E-WARN-ORDER"
+            with pytest.raises(UserFacingError) as refused:
+                await province.warn("W-1", title="\udcd2")  # a terminal that does not speak UTF-8
+            assert refused.value.code == "E-WARN-ORDER"
         with pytest.raises(UserFacingError) as refused:
             await province.warn("W-1")
         assert refused.value.code == "E-LINK-UNREACHABLE"
