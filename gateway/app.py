@@ -421,14 +421,14 @@ class House:
         yield from self._downlinks.failures(now)
         for sender in self._senders:
             silent = sender.state == "unauthorised" or sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
-            yield f"recipient/{sender.name}", sender.detail or "silent" if silent else ""
+            yield f"recipient/{sender.name}", sender.detail or "nothing is acknowledged" if silent else ""
 
     async def _look_at_certificates(self) -> None:
         while True:
             now = dt.datetime.now(dt.UTC)
             endings = await asyncio.to_thread(recipients_ending, self._config, now)
-            for recipient, cause in endings.items():
-                self._intake.condition(f"certificate/{recipient}", cause)
+            for part, cause in endings.items():
+                self._intake.condition(part, cause)
             await asyncio.sleep(CERTIFICATES_S)
 
     async def _purge(self) -> None:

@@ -11,6 +11,10 @@ from typing import Final
 _CONDITIONS: Final[dict[str, tuple[str, str]]] = {
     "camera": ("摄像头 {} 无画面", "no picture from camera {}"),
     "certificate": ("上报 {} 的证书即将到期或已过期", "a certificate of {} is about to end, or has ended"),
+    "certificate-urgent": (
+        "上报 {} 的证书 7 天内到期或已过期，请立即更换",
+        "a certificate of {} ends within 7 days, or has ended: renew it now",
+    ),
     "certificates": ("不能检查证书", "the certificates cannot be looked at"),
     "clock": ("时钟不可信", "the clock cannot be trusted"),
     "disk": ("磁盘不能写入", "the disk cannot be written"),
@@ -38,6 +42,7 @@ _PHRASES: Final = tuple(
         (r"it was issued in the future", "发布时间在将来"),
         (r"it is meant for another gateway", "不是发给本网关的"),
         (r"(\d+) of this recipient are unanswered already", r"该方已有 \1 条未反馈"),
+        (r"nothing is acknowledged", "没有收到对方的确认"),
         (r"the broker refuses the down channel: ", "代理服务器不许订阅下行主题："),
         # asyncio names the address that cannot be connected; a driver names it before, too.
         (r"Connect call failed \('([^']+)', (\d+)(?:, \d+)*\)", r"连接不上 \1:\2（被拒绝或无应答）"),

@@ -73,6 +73,11 @@ def test_what_is_unknown_stays_as_it_is() -> None:
             "上报 city 的证书即将到期或已过期",
             "a certificate of city is about to end, or has ended",
         ),
+        (
+            "certificate-urgent/city",
+            "上报 city 的证书 7 天内到期或已过期，请立即更换",
+            "a certificate of city ends within 7 days, or has ended: renew it now",
+        ),
     ],
 )
 def test_a_condition_of_the_gateway_says_what_it_means(name: str, chinese: str, english: str) -> None:
