@@ -133,11 +133,16 @@ class LimitTable:
         self._settle(np.arange(n))
 
     def change(self, row: int, limits: Limits) -> None:
-        """Other limits for one point from now on; what is active is judged anew at its next value."""
+        """Other limits for one point from now on; what is active is judged anew at its next value.
+
+        A delay that runs goes on unless its own limit is another now.
+        """
+        before = self._enter[row].copy()
         self._take(row, limits)
+        other = self._enter[row] != before
         self._any_inverted = bool(self._inverted.any())
         self._any_delay = bool(self._on_ns.any() or self._off_ns.any())
-        self._due_ns[row] = self._left_ns[row] = NEVER
+        self._due_ns[row, other] = self._left_ns[row, other] = NEVER
         self._note_waiting(np.array([row]))
         self._settle(np.array([row]))
 
