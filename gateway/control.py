@@ -13,7 +13,8 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,9 @@ WATCH_S: Final = 1.0
 """One line of ``watch`` every so often."""
 ANSWER_S: Final = 10.0
 """So long the client waits for an answer; the house answers from memory, within milliseconds."""
+MAX_NAME: Final = 200
+MAX_GUESSES: Final = 100
+"""Names among which the one that may be meant is looked for: with ten thousand the loop would stand still."""
 RANKS: Final = {"viewer": 0, "operator": 1, "engineer": 2}
 _CREDENTIALS: Final = struct.Struct("3i")
 
@@ -149,16 +153,14 @@ class ControlServer:
             writer.write(_line(_refusal(said("E-CONTROL-CROWDED", "", most=most))))
             writer.close()
             return
-        client = asyncio.get_running_loop().create_task(
-            self._serve(reader, writer, peer), name="control client"
-        )
+        client = asyncio.create_task(self._serve(reader, writer, peer), name="control client")
         self._clients.add(client)
         client.add_done_callback(self._clients.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
-        connection = writer.get_extra_info("socket")
         try:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            buffer = (socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            writer.get_extra_info("socket").setsockopt(*buffer)
             while True:
                 async with asyncio.timeout(IDLE_S):
                     line = await reader.readline()
@@ -205,7 +207,8 @@ class ControlServer:
             case {"op": "alarms"}:
                 return self._answers.status(points=False)["alarms"]
             case {"op": "read"}:
-                return _read(self._answers.status(points=True)["points"], request.get("name"))
+                name = None if request.get("name") is None else text_of(request, "name", MAX_NAME)
+                return _read(self._answers.status(points=True)["points"], name)
             case {"op": str(op)} if op in self._deeds:
                 deed = self._deeds[op]
                 _need(deed.role, peer)
@@ -330,11 +333,18 @@ def _request(line: bytes) -> dict[str, Any]:
     return request if isinstance(request, dict) else {}
 
 
-def _read(points: list[dict[str, Any]], name: object) -> list[dict[str, Any]]:
+def guesses(written: str, names: Iterable[str]) -> list[str]:
+    """At most ``MAX_GUESSES`` of the names: those that begin most alike."""
+    ordered = sorted(names, key=str.casefold)
+    at = bisect_left(ordered, written.casefold(), key=str.casefold)
+    return ordered[max(0, at - MAX_GUESSES // 2) :][:MAX_GUESSES]
+
+
+def _read(points: list[dict[str, Any]], name: str | None) -> list[dict[str, Any]]:
     found = [point for point in points if name in (None, point["device"], point["name"])]
     if not found:
         names = {str(point[key]) for point in points for key in ("device", "name")}
-        raise said("E-NAME-UNKNOWN", "", name=name, meant=meant(str(name), names))
+        raise said("E-NAME-UNKNOWN", "", name=name, meant=meant(str(name), guesses(str(name), names)))
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from gateway import control
-from gateway.control import ControlServer, Deed, Peer, ask, peer_of, seconds_of, text_of, watch
+from gateway.control import ControlServer, Deed, Peer, ask, guesses, peer_of, seconds_of, text_of, watch
 from gateway.errors import Exit, UserFacingError
 from gateway.plant import Config, StorageConfig
 
@@ -110,6 +110,21 @@ def test_read_of_an_unknown_name_guesses(tmp_path: Path) -> None:
     assert (error.code, error.exit_code) == ("E-NAME-UNKNOWN", Exit.USAGE)
     assert "LT-10" in error.line("en")
     assert "没有名为“LT-103”" in error.line("zh")
+
+
+@pytest.mark.parametrize("name", [{}, [1], 7, "", "x" * 300])
+def test_read_of_what_is_no_name_is_refused(tmp_path: Path, name: object) -> None:
+    error, _ = with_server(tmp_path, lambda path: refused(lambda: ask(path, {"op": "read", "name": name})))
+    assert error.code == "E-NAME-FIELD"
+
+
+def test_guesses_among_many_names_are_few_and_near() -> None:
+    names = {f"LT-{number:05d}" for number in range(10_000)}
+    for written in ("lt-0712", "LT-07120x", "LT-0712O"):
+        found = guesses(written, names)
+        assert len(found) <= control.MAX_GUESSES
+        assert "LT-07120" in found
+    assert guesses("zz", {"LT-1"}) == ["LT-1"]
 
 
 def test_acknowledge_carries_the_user_the_kernel_names(tmp_path: Path) -> None:
