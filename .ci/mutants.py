@@ -4,6 +4,8 @@ mutmut makes the mutants and the switch that turns one on. Here they are run: th
 one process, which notes what each test reaches; then each mutant is turned on in a fork of that process, which runs
 the tests that reach its function until one fails. Hypothesis draws few examples, always the same ones.
 
+What no test sees may still be seen by mypy, which reads every mutant once; that is counted apart.
+
     python .ci/mutants.py FOLDER_OF_MUTMUT WORKING_FOLDER
 
 Everything happens in a copy under WORKING_FOLDER. Verdicts are kept there: a run that was stopped goes on, and after
@@ -19,6 +21,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -45,6 +48,7 @@ CPU_S = 20
 WALL_S = 120
 """What one mutant may take; one that never ends is seen by this."""
 MEMORY_B = 6 << 30
+TYPES = "types"
 REASONS = Path("tests/gateway/alarm/survivors.txt")
 
 
@@ -58,6 +62,7 @@ class Mutant:
         place: file and function, as people write them.
         minus: the lines it takes away, joined.
         plus: those it puts there.
+        lines: where its function stands in the module with switches, first and last.
         key: the same after a change elsewhere.
     """
 
@@ -66,6 +71,7 @@ class Mutant:
     place: str
     minus: str
     plus: str
+    lines: tuple[int, int]
     key: str
 
 
@@ -74,7 +80,7 @@ class Verdict:
     """What became of a mutant.
 
     Attributes:
-        killer: the test that saw it, "" for none, "time" where it never ended.
+        killer: the test that saw it, ``TYPES``, "time" where it never ended; "" for none.
         judged: digest of the code and tests it was judged with.
     """
 
@@ -117,7 +123,8 @@ def main(tool: Path, here: Path) -> int:
     digest = digest_of(tree)
     with (tree / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write('\n[tool.mutmut]\nsource_paths = ["gateway"]\n')
-    verdicts = Verdicts((here / "verdicts.json").resolve())
+    here = here.resolve()
+    verdicts = Verdicts(here / "verdicts.json")
     sys.path.insert(0, str(tree.resolve()))
     sys.path.append(str(tool.resolve()))
     os.chdir(tree)
@@ -125,7 +132,7 @@ def main(tool: Path, here: Path) -> int:
 
     import pytest  # noqa: PLC0415 - mutmut must come from its folder, pytest from the house
 
-    runner = Runner(mutants, verdicts, digest)
+    runner = Runner(mutants, verdicts, digest, misfits(mutants, here / "mypy"))
     code = pytest.main(
         [*TESTS, "-k", LEFT_OUT, "-s", "-q", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist"],
         plugins=[runner],
@@ -183,7 +190,27 @@ def broken(path: Path) -> Iterator[Mutant]:
         minus, plus = changed_lines(before, after)
         key = f"{place}\n{minus}\n{plus}"
         seen[key] += 1
-        yield Mutant(switch, function, place, minus, plus, f"{key}\n{seen[key]}")
+        span = made.line_span_by_function_name[name]
+        yield Mutant(switch, function, place, minus, plus, (span.start, span.end), f"{key}\n{seen[key]}")
+
+
+def misfits(mutants: list[Mutant], cache: Path) -> set[str]:
+    """The switches of those that mypy does not let pass. Code that is never reached is none of its business here."""
+    owner = {
+        (one.place.split()[0], line): one.switch
+        for one in mutants
+        for line in range(one.lines[0], one.lines[1] + 1)
+    }
+    files = sorted({file for file, _ in owner})
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "mypy", "--no-warn-unreachable", "--cache-dir", str(cache), *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = (line.split(":", 3) for line in done.stdout.splitlines())
+    errors = ((one[0], int(one[1])) for one in said if len(one) == 4 and one[2].strip() == "error")
+    return {owner[place] for place in errors if place in owner}
 
 
 def changed_lines(before: list[str], after: list[str]) -> tuple[str, str]:
@@ -200,8 +227,9 @@ def changed_lines(before: list[str], after: list[str]) -> tuple[str, str]:
 class Runner:
     """A plugin of pytest that runs mutants where pytest would run tests."""
 
-    def __init__(self, mutants: list[Mutant], verdicts: Verdicts, digest: str) -> None:
+    def __init__(self, mutants: list[Mutant], verdicts: Verdicts, digest: str, misfits: set[str]) -> None:
         self.mutants = mutants
+        self.misfits = misfits
         self.verdicts = verdicts
         self.digest = digest
         self.ran = False
@@ -263,13 +291,15 @@ class Runner:
             known = self.verdicts.by_key.get(one.key)
             if known and known.killer:
                 kills[one.function][known.killer] += 1
-        waiting = [one for one in self.mutants if not self._is_judged(one)]
-        for one in waiting:
-            if one.function not in self.reached:
-                self.verdicts.by_key[one.key] = Verdict("", self.digest)
-                continue
+        for one in self.mutants:
             known = self.verdicts.by_key.get(one.key)
+            if known and known.judged == self.digest:
+                continue
             last = known.killer if known else ""
+            typed = TYPES if one.switch in self.misfits else ""
+            if one.function not in self.reached or (typed and last == TYPES):
+                self.verdicts.by_key[one.key] = Verdict(typed, self.digest)
+                continue
             order = sorted(
                 self.reached[one.function],
                 key=lambda item: (
@@ -287,10 +317,6 @@ class Runner:
         while running:
             self._reap(running, kills)
         self.verdicts.save()
-
-    def _is_judged(self, one: Mutant) -> bool:
-        known = self.verdicts.by_key.get(one.key)
-        return known is not None and known.judged == self.digest
 
     def _start(self, one: Mutant, order: list[Any], running: dict[int, tuple[Mutant, int]]) -> None:
         reader, writer = os.pipe()
@@ -323,9 +349,9 @@ class Runner:
         one, reader = running.pop(pid)
         killer = os.read(reader, 4096).decode()
         os.close(reader)
-        if not killer and status:
-            killer = "time"
-        if killer:
+        if not killer:
+            killer = "time" if status else TYPES if one.switch in self.misfits else ""
+        else:
             kills[one.function][killer] += 1
         self.verdicts.by_key[one.key] = Verdict(killer, self.digest)
 
@@ -379,8 +405,9 @@ def report(
         by_module[one.place.split()[0]].append(one)
     alive = [one for one in mutants if not verdicts.by_key[one.key].killer]
     for module, of_it in by_module.items():
-        dead = sum(1 for one in of_it if verdicts.by_key[one.key].killer)
-        print(f"{module}: {dead}/{len(of_it)} killed")
+        killers = [verdicts.by_key[one.key].killer for one in of_it]
+        dead = len(killers) - killers.count("")
+        print(f"{module}: {dead}/{len(of_it)} killed, {killers.count(TYPES)} of them by types only")
     named = {(one.place, one.minus, one.plus) for one in alive}
     unnamed = [one for one in alive if (one.place, one.minus, one.plus) not in reasons]
     place = ""

@@ -147,6 +147,22 @@ def test_a_contact_returns_when_it_changes_back():
         assert (active(table, 0), active(table, 1)) == (first, second)
 
 
+def test_a_contact_is_the_nearer_of_its_two_states_and_knows_no_deadband():
+    table = LimitTable([Limits(on=0, deadband=2.0), Limits(on=1, deadband=2.0)])
+    for value, first, second in ((0.4, {"ON"}, set()), (0.6, set(), {"ON"}), (0.4, {"ON"}, set())):
+        see(table, value, row=0)
+        see(table, value, row=1)
+        assert (active(table, 0), active(table, 1)) == (first, second)
+
+
+def test_in_one_pass_one_point_returns_and_another_is_raised():
+    table = LimitTable([Limits(h=80), Limits(h=80)])
+    rows = np.arange(2)
+    for values in ((85.0, 50.0), (50.0, 85.0)):
+        table.judge(rows, rows, np.array(values), 0)
+        assert table.excursing.tolist() == [value > 80 for value in values]
+
+
 def test_an_outer_limit_takes_the_inner_one_along_whatever_its_delay():
     table = LimitTable([Limits(ll=0, l=10, h=80, hh=90, on_delay_s={"H": 10.0, "L": 10.0})])
     see(table, 85, 0)
@@ -193,13 +209,29 @@ def test_other_limits_hold_from_the_next_value_on():
     table.change(1, Limits(on=0))
     see(table, 0, row=1)
     assert active(table, 1) == {"ON"}
+    see(table, 1, row=1)
+    assert active(table, 1) == set(), "where 0 is the alarm, 1 is none"
 
 
 @pytest.mark.parametrize(
-    ("level", "found"), [("HH", {"H", "HH"}), ("H", {"H"}), ("LL", {"LL"}), ("ON", {"ON"})]
+    ("limits", "raised_s", "cleared_s"),
+    [(Limits(h=80, on_delay_s=5), 5, 10), (Limits(h=80, off_delay_s=5), 0, 15)],
+)
+def test_a_delay_may_come_with_other_limits(limits, raised_s, cleared_s):
+    table = LimitTable([Limits(h=80)])
+    table.change(0, limits)
+    story = []
+    for at_s in range(20):
+        see(table, 85 if at_s < 10 else 50, at_s)
+        story.append(bool(active(table)))
+    assert (story.index(True), story.index(False, raised_s)) == (raised_s, cleared_s)
+
+
+@pytest.mark.parametrize(
+    ("level", "found"), [("HH", {"H", "HH"}), ("H", {"H"}), ("LL", {"L", "LL"}), ("L", {"L"}), ("ON", {"ON"})]
 )
 def test_a_level_that_stood_is_taken_up_with_the_inner_one(level, found):
-    table = LimitTable([Limits(ll=0, h=80, hh=90, on=1)])
+    table = LimitTable([Limits(ll=0, l=10, h=80, hh=90, on=1)])
     table.restore(0, level)
     assert active(table) == found
     assert table.any_active
