@@ -304,9 +304,11 @@ def _restored(state: bytes) -> Notice:
     try:
         fields = orjson.loads(state)
         order = fields.pop("order")
-        return Notice(Order(**{**order, "points": tuple(order["points"])}), **fields)
+        notice = Notice(Order(**{**order, "points": tuple(order["points"])}), **fields)
+        notice.view(Now(0, notice.received_ns))  # what cannot be shown would fell every status
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as e:
         raise ValueError(f"not a notice: {e}") from e
+    return notice
 
 
 def _urgency(ranked: tuple[dict[str, Any], Notice]) -> tuple[Any, ...]:

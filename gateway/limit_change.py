@@ -59,6 +59,12 @@ class Changed:
     reason: str
     at_ns: int
 
+    def __post_init__(self) -> None:
+        figures = (*self.values.items(), *self.table.items())
+        usual = all(name in FIELDS and isinstance(figure, float | int | None) for name, figure in figures)
+        if not usual or not isinstance(self.at_ns, int):
+            raise TypeError(self)  # what was remembered is another version's, or touched by hand
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -147,12 +153,7 @@ class LimitBook:
 
     def applied(self, points: Sequence[PointConfig]) -> tuple[PointConfig, ...]:
         """The same points with the limits that hold."""
-        return tuple(
-            replace(point, limits=self.limits(point.point.name))
-            if point.point.name in self._changed
-            else point
-            for point in points
-        )
+        return tuple(replace(point, limits=self.limits(point.point.name)) for point in points)
 
     def limits(self, point_id: str) -> Limits:
         """What holds for a point.
@@ -383,10 +384,9 @@ def _remembered(state: Mapping[str, bytes]) -> tuple[dict[str, Changed], list[st
     for key, value in state.items():
         if key.startswith(PREFIX):
             try:
-                known = {f.name for f in fields(Changed)}
-                parts = {name: part for name, part in orjson.loads(value).items() if name in known}
-                found[key.removeprefix(PREFIX)] = Changed(**parts)
-            except (orjson.JSONDecodeError, AttributeError, TypeError):
+                parts = orjson.loads(value)
+                found[key.removeprefix(PREFIX)] = Changed(*(parts[f.name] for f in fields(Changed)))
+            except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
                 unreadable.append(key)
     return found, unreadable
 
@@ -397,4 +397,4 @@ def _table_of(state: Mapping[str, bytes]) -> dict[str, dict[str, object]]:
         before = orjson.loads(state.get(TABLE, b"{}"))
     except orjson.JSONDecodeError:
         return {}
-    return before if isinstance(before, dict) else {}
+    return before if isinstance(before, dict) and all(isinstance(w, dict) for w in before.values()) else {}

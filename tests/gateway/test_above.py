@@ -118,9 +118,10 @@ def test_a_state_that_cannot_be_read_is_named_and_stops_nothing():
         "above/c/d": b"[1]",
         "above/e/f": b'{"order":{}}',
     }
+    states["above/g/h"] = whole.replace(b'"answered_ns":0', b'"answered_ns":"x"')
     notices, unreadable = known_notices({**states, "alarm/x": b"no business of ours"})
     assert [notice.name for notice in notices] == ["province/W-1"]
-    assert unreadable == ["above/a/b", "above/c/d", "above/e/f"]
+    assert unreadable == [f"above/{name}" for name in ("a/b", "c/d", "e/f", "g/h")]
 
 
 def test_a_cancellation_ends_one_whichever_comes_first():

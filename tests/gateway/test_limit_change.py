@@ -286,7 +286,16 @@ def test_a_whole_new_table_is_told_up_to_a_bound_and_the_rest_counted(
     assert spool.entries[-1].item["more"] == 2
 
 
-@pytest.mark.parametrize("bytes_", [b"", b"[]", b"{", b'{"values":1}'])
+ODD = b'{"values":%b,"table":{"H":80.0},"by":"","approved_by":"","reason":"","at_ns":%b}'
+
+
+@pytest.mark.parametrize(
+    "bytes_",
+    [
+        *(b"", b"[]", b"{", b'{"values":1}', ODD % (b'{"Z":1.0}', b"1"), ODD % (b'{"H":"9"}', b"1")),
+        *(ODD % (b"[1]", b"1"), ODD % (b'{"H":82.0}', b'"x"')),
+    ],
+)
 def test_what_cannot_be_read_leaves_the_table_and_is_told(bytes_: bytes) -> None:
     spool = changed_spool({"H": 82.0})
     spool.state["limit/LT-1"] = bytes_
@@ -301,7 +310,7 @@ def test_what_cannot_be_read_leaves_the_table_and_is_told(bytes_: bytes) -> None
 
 def test_a_lost_table_tells_no_changes_and_is_kept_anew() -> None:
     spool = changed_spool({"H": 82.0})
-    for lost in (b"{", b"[]"):
+    for lost in (b"{", b"[]", b'{"LT-1":5}'):
         spool.state[TABLE] = lost
         book = spool.start(LT, PT)
         assert (spool.told(), book.limits("LT-1").h) == ([], 82.0)
