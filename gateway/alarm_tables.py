@@ -143,11 +143,18 @@ def held_line(status: Item, language: str) -> list[Text]:
             line.append(f"{word(f'limits_{key}', language)} {limits[key]}  ")
     tests = held.get("tests", ())
     for test in tests[:MAX_TOLD_TESTS]:
-        told = f"{word('test', language)} {test['target']} = {number(test['value'])}"
+        told = f"{word('test', language)} {test['target']} = {_tested(test, language)}"
         running.append(f"{told} {word('until', language).lower()} {moment(test['until'])}  ")
     if len(tests) > MAX_TOLD_TESTS:
         running.append(f"+{len(tests) - MAX_TOLD_TESTS}")
     return [one for one in (line, running) if one.plain]
+
+
+def _tested(test: Item, language: str) -> str:
+    """The value that is tried, and what alarm it has raised so far: what the test is made for."""
+    raised = "、" if language == "zh" else ", "
+    levels = raised.join(word(level, language) for level in test.get("levels", ()))
+    return f"{number(test['value'])} → {levels or word('no_alarm_yet', language)}"
 
 
 def held_table(held: Sequence[Item], language: str) -> Block:
@@ -158,7 +165,7 @@ def held_table(held: Sequence[Item], language: str) -> Block:
         {
             "kind": Text(word(f"held_{one['action']}", language), style="yellow"),
             "target": plain_text(one["target"]),
-            "value": plain_text(number(one.get("value"))),
+            "value": plain_text(_tested(one, language) if one["action"] == "test" else "—"),
             "remaining": plain_text(duration(one["remaining_s"], language) if "remaining_s" in one else "—"),
             "until": plain_text(moment(one.get("until"))),
             "by": plain_text(one.get("by", "—")),

@@ -47,6 +47,12 @@ _TARGET: Final = _Argument(
     "a tag, a condition of an alarm, or an alarm's ID",
     {"metavar": "TARGET"},
 )
+_LIVE: Final = _Argument(
+    "alarm_id",
+    "报警编号，或位号、报警条件（它现有的报警）",
+    "an alarm's ID, or a tag or a condition: its live alarms",
+    {"metavar": "ALARM"},
+)
 _TAG: Final = _Argument("point_id", "位号", "the tag", {"metavar": "TAG"})
 _CHANGE: Final = _Argument(
     "change_id", "修改编号，见 plantgate limits", "the change's ID, see plantgate limits", {"metavar": "ID"}
@@ -73,7 +79,7 @@ _ALARMS: Final = (
         "acknowledge alarms",
         ("alarms", "acknowledge"),
         (
-            _Argument("alarm_id", "报警编号", "the alarm's ID", {"nargs": "+"}),
+            _LIVE._replace(more={"nargs": "+", "metavar": "ALARM"}),
             _Argument("--note", "备注", "a note", {"default": ""}),
         ),
     ),
@@ -82,7 +88,7 @@ _ALARMS: Final = (
         "复位锁存报警",
         "reset a latched alarm",
         ("alarms", "reset"),
-        (_Argument("alarm_id", "报警编号", "the alarm's ID"), _REASON.freely),
+        (_LIVE, _REASON.freely),
     ),
     _Deed(
         "shelve",

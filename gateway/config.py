@@ -491,7 +491,12 @@ class _Reading:
         code = CODE_OF_PROBLEM.get(kind, "E-CONFIG-VALUE")
         rule = PATTERN_RULES.get(facts.get("pattern", ""), both("", ""))
         if "expected" in facts:
-            facts = {**facts, "expected": both(facts["expected"].replace(" or ", "、"), facts["expected"])}
+            facts = {
+                **facts,
+                "expected": both(
+                    facts["expected"].replace(" or ", "、").replace(", ", "、"), facts["expected"]
+                ),
+            }
         self._wrong(where, code, **{**facts, "key": key, "message": wrong or message, "rule": rule})
 
     def _resolved(self, path: Path, where: KeyPath) -> Path:

@@ -24,7 +24,7 @@ import orjson
 
 from gateway.errors import Exit, UserFacingError
 from gateway.plant import Config
-from gateway.words import meant, reason, said
+from gateway.words import both, meant, reason, said
 
 SOCKET_NAME: Final = "control.sock"
 MAX_REQUEST_BYTES: Final = 64 * 1024
@@ -44,6 +44,24 @@ MAX_NAME: Final = 200
 MAX_GUESSES: Final = 100
 """Names among which the one that may be meant is looked for: with ten thousand the loop would stand still."""
 RANKS: Final = {"viewer": 0, "operator": 1, "engineer": 2}
+_ROLES: Final = {
+    role: both(f"{role}（{zh}）", role)
+    for role, zh in (("viewer", "只看"), ("operator", "操作员"), ("engineer", "工程师"))
+}
+_FIELDS: Final = {
+    name: both(f"{zh}（{name}）", name)
+    for name, zh in (
+        ("action", "处置措施"),
+        ("alarm_id", "报警编号"),
+        ("cause", "原因"),
+        ("id", "编号"),
+        ("note", "备注"),
+        ("point_id", "位号"),
+        ("reason", "原因"),
+        ("target", "对象"),
+    )
+}
+"""What people write, by its field of a request."""
 _CREDENTIALS: Final = struct.Struct("3i")
 
 log = logging.getLogger("plantgate.control")
@@ -225,7 +243,7 @@ def text_of(request: Mapping[str, Any], name: str, most: int) -> str:
     """
     value = request.get(name)
     if not isinstance(value, str) or not 0 < len(value.strip()) <= most:
-        raise said("E-NAME-FIELD", "", field=name, most=most)
+        raise said("E-NAME-FIELD", "", field=_FIELDS.get(name, name), most=most)
     return value.strip()
 
 
@@ -350,7 +368,7 @@ def _read(points: list[dict[str, Any]], name: str | None) -> list[dict[str, Any]
 
 def _need(role: str, peer: Peer) -> None:
     if RANKS[peer.role] < RANKS[role]:
-        raise said("E-REFUSED-ROLE", "", user=peer.user, role=peer.role, needed=role)
+        raise said("E-REFUSED-ROLE", "", user=peer.user, role=_ROLES[peer.role], needed=_ROLES[role])
 
 
 def _line(message: dict[str, Any]) -> bytes:
@@ -365,7 +383,8 @@ async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 
 def _refusal(error: UserFacingError) -> dict[str, Any]:
     told = {
-        language: f"{error.cause[language]} {error.remedy[language]}".strip() for language in ("zh", "en")
+        language: f"{error.cause[language]}{gap}{error.remedy[language]}".strip()
+        for language, gap in (("zh", ""), ("en", " "))
     }
     return {
         "ok": False,

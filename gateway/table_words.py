@@ -87,6 +87,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "held_shelve": ("搁置", "shelved"),
     "held_suppressed": ("抑制", "suppressed"),
     "held_test": ("测试", "test"),
+    "no_alarm_yet": ("没有报警", "no alarm"),
     "kind": ("类型", "Kind"),
     "last_known": ("最后已知", "last known"),
     "latched": ("锁存", "latched"),

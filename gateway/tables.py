@@ -293,8 +293,9 @@ def _parts(status: Item, language: str) -> Iterable[Text]:
         if not status[section]:
             continue
         line = Text(f"{word(section, language)} ", style="bold")
-        for item in status[section]:
-            line.append(f" {item['name']} ").append_text(state_text(item["state"], language))
+        for index, item in enumerate(status[section]):
+            line.append(f"{'  ·' if index else ''} {item['name']} ")
+            line.append_text(state_text(item["state"], language))
             line.append(_shown(item, language))
             line.append(f" {_told(item['detail'], language)}".rstrip())
         yield line

@@ -269,8 +269,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-POINTS-GAS-DELAY": (
         "气体点不允许“{zh}”：延时会推迟报警。",
         "{en} is refused on a gas point: it would keep the alarm waiting.",
-        "写 0 或留空；确有必要时在“气体延时理由”里写明理由（它随配置保存）。",
-        "Write 0 or leave it empty; where it must be, say why in gas_delay_reason, which is kept.",
+        "写 0 或留空；确有必要时在“气体延时理由”里写明理由（至少两个字，随配置保存）。",
+        "Write 0 or leave it empty; where it must be, say why in gas_delay_reason (two letters or more), it is kept.",
     ),
     "E-POINTS-PRESET-UNKNOWN": (
         "没有名为“{name}”的预设。",
@@ -691,8 +691,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "See plantgate alarms held.",
     ),
     "E-REFUSED-RESET": (
-        "报警 {alarm_id} 不能复位：只有已恢复、已确认的锁存报警才能复位。",
-        "Alarm {alarm_id} cannot be reset: only a latched one that has returned and was acknowledged can.",
+        "这条报警不能复位：只有已恢复、已确认的锁存报警才能复位。",
+        "This alarm cannot be reset: only a latched one that has returned and was acknowledged can.",
         "先确认，等恢复后再复位。",
         "Acknowledge it, and reset it once it has returned.",
     ),
@@ -711,8 +711,8 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     "E-NAME-FIELD": (
         "缺少 {field}，或超过 {most} 个字符。",
         "{field} is missing, or longer than {most} characters.",
-        "请写明 {field}。",
-        "Say {field}.",
+        "写 1 到 {most} 个字符。",
+        "Write 1 to {most} characters.",
     ),
     "E-NAME-ENCODING": (
         "写的文字不是 UTF-8。",
@@ -922,9 +922,9 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
     ),
     "E-NAME-ALARM": (
         "没有这条报警。",
-        "No live alarm has this id.",
-        "用 plantgate alarms 查看现有报警。",
-        "See `plantgate alarms` for the live ones.",
+        "No live alarm is called that.",
+        "用 plantgate alarms 查看现有报警；可写编号、位号或报警条件。",
+        "See `plantgate alarms` for the live ones; give an ID, a tag or a condition.",
     ),
     # --- alarm scripts and recorded scans -------------------------------------------------------------------
     "E-SCRIPT-FILE": (

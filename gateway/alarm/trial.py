@@ -67,8 +67,14 @@ class Trials:
         return min((min(t.end_ns, t.shadow.next_deadline) for t in self._trials.values()), default=NEVER)
 
     def view(self) -> list[dict[str, Any]]:
-        """The tests that run, for people."""
-        return [self._item(trial) for trial in self._trials.values()]
+        """The tests that run, for people; ``levels`` are those of the alarms that the value has raised."""
+        return [
+            {
+                **self._item(trial),
+                "levels": [alarm.level_current for alarm in trial.shadow.alarms.values() if alarm.active],
+            }
+            for trial in self._trials.values()
+        ]
 
     def command(
         self, actor: str, command: Test | EndTest, now: Now

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from rich.console import Group
 
@@ -14,6 +15,9 @@ from gateway.commands.asking import console, socket_of
 from gateway.errors import Exit
 from gateway.span import bound, seconds_of
 from gateway.words import said
+
+ID_MARK: Final = "@"
+"""Stands in every alarm's ID between its condition and its time."""
 
 
 def listed(args: argparse.Namespace) -> int:
@@ -28,17 +32,22 @@ def listed(args: argparse.Namespace) -> int:
 
 
 def acknowledge(args: argparse.Namespace) -> int:
-    """Acknowledge alarms as the user who runs this."""
-    for alarm_id in args.alarm_id:
+    """Acknowledge alarms as the user who runs this; of a tag or a condition those that nobody has seen yet."""
+    for alarm_id in _meant(args, args.alarm_id, lambda alarm: not alarm["acknowledged"]):
         request = {"op": "ack", "alarm_id": alarm_id, "note": args.note}
         _done(args, request, f"已确认 {alarm_id}。", f"Acknowledged {alarm_id}.")
     return Exit.OK
 
 
 def reset(args: argparse.Namespace) -> int:
-    """Reset a latched alarm."""
-    request = {"op": "reset", "alarm_id": args.alarm_id, "reason": args.reason}
-    return _done(args, request, f"已复位 {args.alarm_id}。", f"Reset {args.alarm_id}.")
+    """Reset a latched alarm; of a tag or a condition those that can be reset now."""
+    ready = _meant(
+        args, [args.alarm_id], lambda one: one["latched"] and one["acknowledged"] and not one["active"]
+    )
+    for alarm_id in ready:
+        request = {"op": "reset", "alarm_id": alarm_id, "reason": args.reason}
+        _done(args, request, f"已复位 {alarm_id}。", f"Reset {alarm_id}.")
+    return Exit.OK
 
 
 def shelve(args: argparse.Namespace) -> int:
@@ -78,9 +87,10 @@ def test(args: argparse.Namespace) -> int:
     return _done(
         args,
         {**request, "reason": args.reason},
-        f"{args.point_id} 正按 {args.value:g} 测试，{zh}后自动结束；真实值照常判断，测试报警不上报为真报警。",
+        f"{args.point_id} 正按 {args.value:g} 测试，{zh}后自动结束；真实值照常判断，测试报警不上报为真报警。"
+        "测出了什么：plantgate alarms held。",
         f"{args.point_id} is tested with {args.value:g} for {en}; its real value is judged on, and nothing of the "
-        "test is sent as real.",
+        "test is sent as real. What comes of it: plantgate alarms held.",
     )
 
 
@@ -104,6 +114,23 @@ def states(_args: argparse.Namespace) -> int:
     """Print the tables of an alarm's states; asks nobody."""
     print(page(), end="")
     return Exit.OK
+
+
+def _meant(args: argparse.Namespace, names: list[str], fits: Callable[[dict[str, Any]], bool]) -> list[str]:
+    """IDs of the alarms that are named; what is no tag or condition with a live alarm is left for the gateway to judge.
+
+    Which alarms a tag has is looked up here, once, so nothing raised after that look is acknowledged unseen. Where
+    none of them fits, all are named, so that the gateway says why not.
+    """
+    if all(ID_MARK in name for name in names):
+        return names
+    live = control.ask(socket_of(args), {"op": "alarms"})
+    found: dict[str, None] = {}
+    for name in names:
+        own = [alarm for alarm in live if name and name in (alarm["point_id"], alarm["condition"])]
+        ids = [alarm["alarm_id"] for alarm in own if fits(alarm)] or [alarm["alarm_id"] for alarm in own]
+        found |= dict.fromkeys(ids or [name])
+    return list(found)
 
 
 def _hold(args: argparse.Namespace, op: str) -> tuple[dict[str, Any], str, str]:

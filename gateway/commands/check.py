@@ -64,7 +64,7 @@ def summary(config: Config, now: dt.datetime) -> dict[str, Any]:
         "points": len(rows),
         "without_points": [device.device.name for device in config.devices if not device.points],
         "limits": sum(_count(row.limits) for row in rows),
-        "without_limits": [row.point.name for row in rows if not _count(row.limits)],
+        "without_limits": [row.point.name for row in rows if not row.point.alarmed],
         "gas_without_limits": [row.point.name for row in rows if is_gas(row.unit) and not _count(row.limits)],
         "looser_than_filed": [one for row in rows for one in _looser(row)],
         "without_code": {

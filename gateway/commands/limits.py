@@ -16,6 +16,7 @@ from gateway.limit_rules import FIELDS, Figures
 from gateway.sheet import number_of, plain
 from gateway.words import said
 
+CHINESE: dict[str, str] = {"低低": "LL", "低": "L", "高": "H", "高高": "HH"}
 NONE: frozenset[str] = frozenset({"none", "无", "—", "-"})
 """What takes a limit away; nothing at all does not, for it may be a slip."""
 
@@ -82,6 +83,7 @@ def _figures(written: list[str]) -> Figures:
     for one in written:
         name, equals, value = plain(one).partition("=")
         field = name.strip().upper()
+        field = CHINESE.get(field, field)
         if field not in FIELDS or field in values or not equals:
             raise said("E-NAME-LIMIT", "", field=one)
         if value.strip().lower() in NONE:

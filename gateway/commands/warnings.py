@@ -14,6 +14,7 @@ from gateway.commands.asking import console
 from gateway.errors import Exit
 from gateway.glance import glance
 from gateway.receive.warn import Desk, issue
+from gateway.table_words import moment
 from gateway.tables_above import warnings_table
 from gateway.uplink.order import Order
 
@@ -81,4 +82,4 @@ def _ask(args: argparse.Namespace, request: dict[str, Any]) -> Any:
 def _answered(given: dict[str, str], language: str) -> str:
     who, words = ("反馈", "：") if language == "zh" else ("Answered by", ": ")
     parts = [given["cause"], given["action"], given["note"]]
-    return f"→ {who} {given['by']} {given['at']}{words}{' / '.join(part for part in parts if part)}"
+    return f"→ {who} {given['by']} {moment(given['at'])}{words}{' / '.join(part for part in parts if part)}"

@@ -179,13 +179,21 @@ def test_a_flood_of_everything_leaves_no_empty_list() -> None:
 
 
 def test_what_is_held_back_and_tested_stands_on_every_screen_with_its_number() -> None:
-    tests = [{"target": f"GT-{k}", "value": 30.0, "until": UNTIL} for k in range(5)]
+    tests = [{"target": f"GT-{k}", "value": 30.0, "levels": ["H"], "until": UNTIL} for k in range(5)]
     status = {
         "held": {"shelved": 2, "suppressed": 1, "out_of_service": 3, "tests": tests},
         "limits": {"changed": 4, "staged": 1},
     }
     (line, running) = alarm_tables.held_line(status, "zh")
-    for told in ("搁置 2", "抑制 1", "停用 3", "限值与点表不同 4", "限值待批准 1", "测试 GT-0 = 30 至", "+2"):
+    for told in (
+        "搁置 2",
+        "抑制 1",
+        "停用 3",
+        "限值与点表不同 4",
+        "限值待批准 1",
+        "测试 GT-0 = 30 → 高 至",
+        "+2",
+    ):
         assert told in f"{line.plain} {running.plain}"
     assert "GT-3" not in running.plain
     nothing = {"shelved": 0, "suppressed": 0, "out_of_service": 0, "tests": []}
@@ -195,7 +203,18 @@ def test_what_is_held_back_and_tested_stands_on_every_screen_with_its_number() -
 @pytest.mark.parametrize("width", [80, 120])
 def test_what_is_held_back_is_listed_with_who_why_and_how_long(width: int) -> None:
     text = shown(alarm_tables.held_table(HELD, "zh"), width=width)
-    for told in ("搁置", "LT-101", "wang", "换表", "1 小时 0 分", "测试", "GT-1", "30", "抑制", "标定"):
+    for told in (
+        "搁置",
+        "LT-101",
+        "wang",
+        "换表",
+        "1 小时 0 分",
+        "测试",
+        "GT-1",
+        "30 → 没有报警",
+        "抑制",
+        "标定",
+    ):
         assert told in text, text
     assert "Nothing is held back" in shown(alarm_tables.held_table([], "en"))
 

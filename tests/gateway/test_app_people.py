@@ -305,8 +305,9 @@ def test_the_whole_round_by_the_command_line(tmp_path):
                 plantgate(site, "alarms", "unshelve", "LT-1")
                 test = ["alarms", "test", "LT-1", "95", "--for", "1m", "--reason", "月检"]
                 assert "LT-1 正按 95 测试" in plantgate(site, *test)
-                assert "测试 LT-1 = 95" in plantgate(site, "status")
+                assert "测试 LT-1 = 95 → 高高" in plantgate(site, "status")
                 plantgate(site, "alarms", "end-test", "LT-1")
+                assert "已确认 LT-1/high@" in plantgate(site, "alarms", "ack", "LT-1", "--note", "看到了")
                 change = ["limits", "set", "LT-1", "H=88", "HH=none", "--reason", "工艺变更"]
                 assert "已修改：H 80 → 88, HH 90 → —。" in plantgate(site, *change)
                 assert "88 (80)" in plantgate(site, "limits")

@@ -69,7 +69,7 @@ def test_wrong_usage_in_english() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["alarms", "ack"], "缺少参数 alarm_id"),
+        (["alarms", "ack"], "缺少参数 ALARM"),
         (["status", "--pionts"], "不认识的参数 --pionts"),
         (["chek"], "参数 COMMAND: 没有 'chek'，可选："),
         (["read", "--depth", "x"], "参数 --depth: 要写数字，不能是 'x'"),
@@ -287,6 +287,7 @@ class House:
                 {
                     "alarm_id": "LT-101/high@1",
                     "type": "limit",
+                    "condition": "LT-101/high",
                     "point_id": "LT-101",
                     "source": "plc1",
                     "area": "罐区",
@@ -294,6 +295,7 @@ class House:
                     "text": "液位",
                     "active": True,
                     "acknowledged": False,
+                    "latched": False,
                     "level": {"start": "H", "worst": "H", "current": "H"},
                     "value": 9.75,
                     "peak": 9.75,
@@ -386,6 +388,12 @@ def test_status_while_the_configuration_is_half_edited(site: Path) -> None:
     assert "/run/plantgate/control.sock" in ended.stderr
 
 
+def test_the_horn_is_silenced_where_the_configuration_is_half_edited(site: Path) -> None:
+    swap(site, "port = 1502", "port = ")
+    ended = asked(site, "alarms", "ack", "LT-101/high@1")
+    assert (ended.returncode, "已确认" in ended.stderr) == (Exit.OK, True), ended.stderr
+
+
 def test_status(site: Path) -> None:
     ended = asked(site, "status", "--points")
     assert (ended.returncode, ended.stderr) == (Exit.OK, "")
@@ -404,6 +412,28 @@ def test_alarms_listed_and_acknowledged(site: Path) -> None:
     answer = json.loads(ended.stdout)
     assert (answer["op"], answer["alarm_id"], answer["note"]) == ("ack", "LT-101/high@1", "看到了")
     assert "已确认" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "asked_for"),
+    [
+        (["LT-101"], ["LT-101/high@1"]),
+        (["LT-101/high"], ["LT-101/high@1"]),
+        (["LT-101", "LT-101/high@1", "LT-101/high"], ["LT-101/high@1"]),
+        (["LT-999", "LT-101"], ["LT-999", "LT-101/high@1"]),
+        (["a@1"], ["a@1"]),
+    ],
+)
+def test_alarms_are_acknowledged_by_tag_or_condition_too(
+    site: Path, names: list[str], asked_for: list[str]
+) -> None:
+    answers = asked(site, "alarms", "ack", *names, "--json").stdout.splitlines()
+    assert [json.loads(one)["alarm_id"] for one in answers] == asked_for
+
+
+def test_a_latched_alarm_is_reset_by_its_tag(site: Path) -> None:
+    answer = json.loads(asked(site, "alarms", "reset", "LT-101", "--json").stdout)
+    assert (answer["op"], answer["alarm_id"]) == ("reset", "LT-101/high@1")
 
 
 @pytest.mark.parametrize(
@@ -443,7 +473,7 @@ def test_what_people_do_with_alarms(
     ("words", "request_is", "told"),
     [
         (
-            ["set", "LT-101", "h=82", "LL=none", "--reason", "工艺变更"],
+            ["set", "LT-101", "h=82", "低低=无", "--reason", "工艺变更"],
             {
                 "op": "limit_set",
                 "point_id": "LT-101",

@@ -35,6 +35,8 @@ def test_an_injected_value_sounds_is_marked_and_stays_out_of_the_alarm_lane():
     assert outcome.entries[0].item["reason"] == "试警"
     assert outcome.entries[1].item["test"] is True
     assert engine.tests[0]["value"] == 95.0
+    assert engine.tests[0]["levels"] == ["HH"], "what the test is made for"
+    assert "levels" not in outcome.entries[0].item
 
 
 def test_a_test_ends_by_itself_or_by_command():
