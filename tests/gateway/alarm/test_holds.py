@@ -1,8 +1,9 @@
 import pytest
 
+from gateway.alarm import holds as module
 from gateway.alarm.holds import Holds
 from gateway.alarm.limits import NEVER
-from gateway.alarm.people import AlarmSettings, Hold
+from gateway.alarm.people import AlarmSettings, Hold, RefusedError
 from gateway.instant import Now
 
 S = 10**9
@@ -47,3 +48,18 @@ def test_a_hold_renewed_has_the_newer_end():
         some.begin("wang", Hold("shelve", "x", "a", for_s), "LT-1", NOW)
     assert some.next_deadline == 130 * S
     assert len(some.standing) == 1
+
+
+def test_a_hold_may_be_shorter_than_a_second():
+    assert holds().begin("wang", Hold("shelve", "x", "a", 0.5), "LT-1", NOW).until_ns == NOW.utc_ns + S // 2
+
+
+def test_a_refusal_says_what_would_be_taken(monkeypatch):
+    some = holds()
+    with pytest.raises(RefusedError) as told:
+        some.begin("wang", Hold("shelve", "x", "a", 1e9), "LT-1", NOW)
+    assert told.value.facts == {"longest_s": "28800"}
+    monkeypatch.setattr(module, "MAX_HELD", 0)
+    with pytest.raises(RefusedError) as told:
+        some.begin("wang", Hold("shelve", "x", "a", 1.0), "LT-1", NOW)
+    assert told.value.facts == {"most": 0}

@@ -104,12 +104,12 @@ def test_a_flood_outlives_a_restart_and_ends_after_ten_minutes_were_watched():
     before.rise(0, *tags(12))
     kept = {key: value for entry in before.entries for key, value in entry.state.items()}
     assert list(kept) == ["flood/罐区"]
-    floods = floods_of({**kept, "flood/x": b"{", "flood/y": b"[1]", "alarm/LT-1": b""})
+    floods = floods_of({"flood/x": b"{", "flood/y": b"[1]", "alarm/LT-1": b"", **kept})
     assert floods == [Flood("罐区", UTC, 11)]
     after = Plant(floods=floods, at=100)
-    after.look(699)
+    assert [(a["area"], a["flood"]) for a in after.look(699)["areas"]] == [("罐区", True)]
     assert after.told == []
-    after.look(701)
+    after.look(700)
     assert after.told == [("alarm_flood", "end", "罐区", 11)]
     assert after.entries[0].state == {"flood/罐区": None}
 
@@ -200,10 +200,108 @@ def test_repeated_points_are_ranked_and_what_has_no_point_is_called_by_its_condi
         plant.rise(at, name)
     for at in (5, 6):
         plant.load.feed([raised("plc", at, point_id="", condition="plc/comm")], now(at))
+    plant.rise(6, "FT-9", "FT-9")
     assert plant.look(6)["repeated"] == [
+        {"name": "FT-9", "count": 2},
         {"name": "LT-2", "count": 2},
         {"name": "plc/comm", "count": 2},
     ]
+
+
+def test_what_is_said_in_brief_and_of_an_area():
+    plant = Plant(at=77)
+    plant.rise(80, *tags(12), area="A")
+    flood = {"area": "A", "since": "2026-09-21T14:14:40.000Z", "count": 11}
+    [begin] = plant.entries
+    assert begin.item == {"state": "begin", **flood, "at": "2026-09-21T14:14:40.000Z"}
+    brief = plant.load.brief(now(81))
+    assert (brief["since"], brief["floods"]) == ("2026-09-21T14:14:37.000Z", [{**flood, "count": 12}])
+    assert brief["new_last_hour"] == 12
+    [area] = plant.look(81)["areas"]
+    assert (area["new_last_hour"], area["new_24h"], area["new_10min"]) == (12, 12, 11), (
+        "eleven are kept for a flood"
+    )
+
+
+def test_the_last_hour_is_the_last_six_periods():
+    plant = Plant(at=77)
+    plant.rise(77, "T-1", area="A")
+    for at, new in ((77 + 3599, 1), (77 + 3600, 0)):
+        view = plant.look(at)
+        assert (view["new_last_hour"], view["areas"][0]["new_last_hour"], view["new_24h"]) == (new, new, 1)
+
+
+def test_figures_are_rounded_and_of_the_time_that_was_counted():
+    plant = Plant(at=77)
+    plant.rise(77, *tags(1000))
+    assert plant.look(77 + 60.26)["per_hour"] == 1000.0
+    view = plant.look(77 + 5400.26)
+    assert (view["counted_s"], view["per_hour"]) == (5400.3, 666.63)
+    assert plant.look(77 + 25 * HOUR + 30)["counted_s"] == 143 * 600 + 30
+
+
+def test_a_return_whose_raise_nobody_counted_is_measured_by_its_stamps_and_never_negative():
+    plant = Plant()
+    plant.fall(20, "LT-2", since=90)
+    clear = plant.look(21)["clear"]
+    assert (clear["longest_s"], clear["longest"]) == (0.0, "LT-2/high")
+    plant.fall(50.34, "LT-1", since=30)
+    assert plant.look(52)["clear"] == {"count": 2, "mean_s": 10.2, "longest_s": 20.3, "longest": "LT-1/high"}
+
+
+def test_a_test_among_the_changes_keeps_none_from_being_counted():
+    plant = Plant()
+    plant.load.feed([raised("T-1", test=True), raised("T-2"), raised("T-3", advisory=True)], now(1))
+    assert plant.look(2)["new_24h"] == 1
+
+
+def test_chattering_is_of_the_last_three_raises():
+    plant = Plant()
+    for at in (0, 40, 80, 90):
+        plant.rise(at, "LT-1")
+    assert plant.look(90)["chattered"] == [{"name": "LT-1/high", "count": 1}]
+    sharp = Plant()
+    for at in (0, 60, 60):
+        sharp.rise(at, "LT-1")
+    assert sharp.look(60)["chattering"] == 1
+    late = Plant()
+    for at in (0, 30, 59):
+        late.rise(at, "LT-1")
+    assert [late.look(at)["chattering"] for at in (60, 61.1)] == [1, 0]
+    late.look(200)
+    assert late.load._raises == {}, "what is calm is not watched"
+
+
+def test_what_is_watched_no_more_does_not_chatter(monkeypatch):
+    monkeypatch.setattr(counting, "MAX_WATCHED", 1)
+    plant = Plant()
+    plant.load._chattered._most = 0
+    for at in (0, 1, 2):
+        plant.rise(at, "LT-1")
+    plant.rise(3, "LT-2")
+    view = plant.look(5)
+    assert (view["chattering"], view["uncounted"]) == (0, 1)
+
+
+def test_areas_beyond_the_bound_are_counted_together(monkeypatch):
+    monkeypatch.setattr(counting, "MAX_AREAS", 1)
+    plant = Plant()
+    for area in "ABC":
+        plant.rise(1, *tags(5, area), area=area)
+    assert {a["area"]: (a["new_24h"], a["disturbance_percent"]) for a in plant.look(2)["areas"]} == {
+        "A": (5, 100.0), "…": (10, 100.0),
+    }  # fmt: skip
+
+
+def test_a_tally_says_what_it_does_not_count():
+    tally = counting.Tally(1)
+    assert [tally.add("a"), tally.add("a"), tally.add("b")] == [1, 2, 0]
+    assert (tally.uncounted, tally.totals["b"]) == (1, 0)
+
+
+def test_stale_alarms_say_since_when():
+    plant = Plant(alarm("LT-1", -25 * HOUR))
+    assert plant.look(1)["stale_longest"] == [{"name": "LT-1/high", "since": "2026-09-20T13:13:20.000Z"}]
 
 
 def test_alarms_an_hour_are_a_mean_over_an_hour_at_least():

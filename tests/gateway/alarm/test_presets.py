@@ -55,3 +55,33 @@ def test_gas_is_known_by_its_unit(unit: str) -> None:
 @pytest.mark.parametrize("unit", ["", "%", "ppm", "kPa", "level", "m³/h", "%vol", "belel", "poels"])
 def test_nothing_else_is_gas_by_its_unit(unit: str) -> None:
     assert not is_gas(unit)
+
+
+EMPTY, ORDER, DEADBAND = (f"E-CONFIG-PRESET-{what}" for what in ("EMPTY", "ORDER", "DEADBAND"))
+FACTS = {"low_key": "l", "low": 10.0, "high_key": "h", "high": 20.0}
+OUTER = {"low_key": "ll", "low": 10.0, "high_key": "hh", "high": 20.0}
+DOWN = {"low_key": "h", "low": 10.0, "high_key": "hh", "high": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("preset", "mistakes"),
+    [
+        (Preset("t", l=10.0, h=20.0, deadband=9.9), []),
+        (Preset("t", 1.0, 2.0, 3.0, 4.0), []),
+        (Preset("t", h=10.0, hh=20.0, deadband=15.0), []),
+        (Preset("t", ll=10.0, l=20.0, deadband=15.0), []),
+        (Preset("t", deadband=1.0), [("unit", EMPTY, {})]),
+        (Preset("t", l=10.0, h=20.0, deadband=10.0), [("deadband", DEADBAND, {**FACTS, "deadband": 10.0})]),
+        (Preset("t", ll=10.0, hh=20.0, deadband=10.0), [("deadband", DEADBAND, {**OUTER, "deadband": 10.0})]),
+        (Preset("t", l=20.0, h=20.0), [("h", ORDER, {**FACTS, "low": 20.0})]),
+        (Preset("t", h=10.0, hh=9.0), [("hh", ORDER, DOWN)]),
+    ],
+)
+def test_a_preset_that_contradicts_itself_says_where(preset: Preset, mistakes: list[object]) -> None:
+    assert list(preset.mistakes()) == mistakes
+
+
+def test_a_preset_keeps_what_is_not_replaced() -> None:
+    toxic = Preset("%OEL", h=100.0, hh=200.0, deadband=5.0)
+    assert toxic.edited({"h": 80.0}, None) == Preset("%OEL", h=80.0, hh=200.0, deadband=5.0)
+    assert toxic.edited({}, 0.0) == Preset("%OEL", h=100.0, hh=200.0, deadband=0.0)

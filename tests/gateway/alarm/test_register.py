@@ -76,6 +76,14 @@ def test_a_raise_carries_what_its_condition_is_about():
     assert desk.look() == [], "told once"
 
 
+def test_of_a_raise_without_more_nothing_is_made_up():
+    desk = Desk()
+    desk.up(at=1)
+    alarm = desk.live()
+    assert (alarm.cause, alarm.suppressed, alarm.at_start, alarm.first_out) == ("", "", False, False)
+    assert (alarm.limit_edge, alarm.limit_filed, alarm.repeat_count) == (None, None, 0)
+
+
 def test_it_ends_when_it_has_returned_and_was_acknowledged_in_either_order():
     for first, second in (("down", "ack"), ("ack", "down")):
         desk = Desk()
@@ -93,10 +101,12 @@ def test_an_acknowledgement_names_the_alarm_that_is_there_and_is_journalled():
     assert desk.ack() == [("ack", COND)]
     [entry] = desk.entries
     assert entry.kind == "operator_action"
-    assert (entry.item["action"], entry.item["target"], entry.item["by"]) == ("ack", COND, "wang")
+    assert entry.item == {
+        "action": "ack", "target": COND, "by": "wang", "reason": "看到", "at": "2026-09-21T14:13:42.000Z",
+    }  # fmt: skip
     assert desk.ack() == [], "a second one changes nothing"
     assert desk.entries == ()
-    with pytest.raises(UnknownAlarmError):
+    with pytest.raises(UnknownAlarmError, match="nothing@1"):
         desk.do(Acknowledge("nothing@1"))
     desk.down()
     with pytest.raises(UnknownAlarmError):
@@ -142,7 +152,8 @@ def test_a_latched_alarm_stays_until_it_is_reset():
         desk.down() if refused == "while active" else desk.ack()
     assert desk.live().latched
     assert desk.do(Reset(alarm_id, "查看完毕")) == [("reset", COND)]
-    assert desk.entries[0].item["action"] == "reset"
+    item = desk.entries[0].item
+    assert (item["action"], item["target"], item["by"], item["reason"]) == ("reset", COND, "wang", "查看完毕")
     assert desk.register.alarms == {}
 
 
@@ -150,8 +161,10 @@ def test_an_alarm_that_does_not_latch_cannot_be_reset():
     desk = Desk()
     desk.up()
     desk.down()
-    with pytest.raises(RefusedError):
-        desk.do(Reset(desk.live().alarm_id))
+    alarm_id = desk.live().alarm_id
+    with pytest.raises(RefusedError) as told:
+        desk.do(Reset(alarm_id))
+    assert (told.value.code, told.value.facts) == ("E-REFUSED-RESET", {"alarm_id": alarm_id})
 
 
 # -- holds --------------------------------------------------------------------------------------------
@@ -178,7 +191,8 @@ def test_a_shelf_is_told_once_sounds_nothing_and_ends_by_itself():
     assert [c.transition for c in desk.sirens] == ["unshelve"]
     assert desk.live().shelved_until_ns == 0
     assert desk.entries[0].item["action"] == "unshelve"
-    assert desk.entries[0].item["by"] == ""
+    item = desk.entries[0].item
+    assert (item["by"], item["reason"], item["at"]) == ("", "expired", "2026-09-21T14:14:42.000Z")
     assert desk.entries[0].state == {f"hold/shelve/{COND}": None}
     assert desk.register.next_deadline == NEVER
 
@@ -234,8 +248,21 @@ def test_a_point_out_of_service_holds_all_its_conditions_and_comes_back():
     assert back == [("in_service", COND), ("in_service", "LT-1/low")]
     assert [c.by for c in desk.changes] == ["li", "li"]
     assert [c.transition for c in desk.sirens] == ["in_service", "in_service"]
-    assert desk.entries[0].item["by"] == "li"
-    assert desk.entries[0].item["reason"] == "修好"
+    item = desk.entries[0].item
+    assert (item["action"], item["by"], item["reason"]) == ("in_service", "li", "修好")
+    assert [c.reason for c in desk.changes] == ["修好", "修好"]
+
+
+def test_a_condition_out_of_service_is_so_from_its_raise_to_the_end_of_the_hold():
+    desk = Desk(**{"LT-1/low": TANK})
+    desk.do(Hold("out_of_service", COND, "检修", 60.0))
+    desk.do(Hold("out_of_service", "LT-1/low", "检修", 600.0))
+    desk.up()
+    desk.up("LT-1/low")
+    assert desk.live().out_of_service
+    desk.do(Hold("out_of_service", "LT-1", "整个点检修", 60.0))
+    assert desk.wait(82) == [("in_service", COND)], "the other one has a hold of its own, which is longer"
+    assert desk.live("LT-1/low").out_of_service
 
 
 def test_what_another_hold_holds_too_stays_held():
@@ -254,11 +281,11 @@ def test_a_target_is_a_tag_a_condition_or_an_alarm_and_nothing_else():
     desk.do(Hold("shelve", desk.live().alarm_id, "x", 60.0))
     assert [*desk.register.holds.standing] == [("shelve", COND)]
     for unknown in ("", "LT-9", "high"):
-        with pytest.raises(UnknownAlarmError):
+        with pytest.raises(UnknownAlarmError, match=f"^{unknown}$"):
             desk.do(Hold("shelve", unknown, "x", 60.0))
     with pytest.raises(RefusedError) as told:
         desk.do(Release("in_service", "LT-1"))
-    assert told.value.code == "E-REFUSED-NOT-HELD"
+    assert (told.value.code, told.value.facts) == ("E-REFUSED-NOT-HELD", {"target": "LT-1"})
 
 
 @pytest.mark.parametrize(
@@ -364,6 +391,10 @@ def test_a_group_remembers_over_a_restart_that_one_of_it_stands():
     again = Desk(trip, standing=[desk.live()], **{"P-b/high": Subject("P-b", "plc", first_out="停车")})
     again.up("P-b/high")
     assert not again.live("P-b/high").first_out
+    again.down("P-b/high")
+    again.down()
+    again.up("P-b/high", at=30)
+    assert again.live("P-b/high").first_out, "when that one has returned, too, a new trip begins"
 
 
 def test_an_alarm_that_stands_long_after_its_acknowledgement_calls_again():
@@ -390,6 +421,7 @@ def test_what_has_returned_or_escalated_does_not_call_again():
     desk.ack()
     desk.register.relevelled(COND, "HH", 95.0, 95.0, (90.0, None), now(23))
     assert desk.look() == [("escalate", COND)]
+    assert (desk.live().value, desk.live().peak, desk.live().limit_edge) == (95.0, 95.0, 90.0)
     assert desk.register.next_deadline == NEVER
     desk.ack()
     desk.down()
@@ -418,7 +450,7 @@ def test_what_is_there_at_the_start_sounds_once_and_is_all_on_record():
     assert desk.wait(START_S) == []
     [entry] = desk.entries
     assert entry.kind == "alarms_at_start"
-    assert entry.item["count"] == 5
+    assert (entry.item["count"], entry.item["at"]) == (5, "2026-09-21T14:13:30.000Z")
     assert entry.item["alarms"] == [desk.live(f"P-{k}/high").alarm_id for k in range(5)]
     assert desk.register.next_deadline == NEVER
     assert desk.wait(20) == []
