@@ -47,7 +47,7 @@ def alarms_table(alarms: Sequence[Item], language: str) -> Block:
             "raised": plain_text(moment(alarm["t_raised"])),
             "tag": plain_text(alarm_name(alarm, language)),
             "description": plain_text(alarm_text(alarm, language)),
-            "value": plain_text(number(alarm["value"])),
+            "value": plain_text(_value(alarm)),
             "state": Text(_seen(alarm, language), style="" if alarm["acknowledged"] else "bold"),
             "marks": Text(("、" if language == "zh" else ", ").join(marks(alarm, language)), style="yellow"),
             "alarm_id": Text(alarm["alarm_id"], style="dim"),
@@ -109,7 +109,7 @@ def alarm_line(item: Item, language: str) -> str:
     """One alarm in one line."""
     level = word(item["level"]["current"], language)
     what = f"{alarm_name(item, language)}  {alarm_text(item, language)}"
-    parts = (f"! {what}", level, number(item["value"]), _seen(item, language), *marks(item, language))
+    parts = (f"! {what}", level, _value(item), _seen(item, language), *marks(item, language))
     return "  ".join(parts)
 
 
@@ -243,6 +243,12 @@ def _seen(alarm: Item, language: str) -> str:
     parts = [] if alarm["active"] else ["returned"]
     parts.append("acknowledged" if alarm["acknowledged"] else "unacknowledged")
     return " ".join(word(part, language) for part in parts)
+
+
+def _value(alarm: Item) -> str:
+    """The value with its unit: of a rate it is a slope, of a deviation a difference, and not what the point reads."""
+    told = number(alarm["value"])
+    return told if alarm["value"] is None else f"{told} {alarm.get('unit', '')}".rstrip()
 
 
 def _limit(alarm: Item, language: str) -> str:

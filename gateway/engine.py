@@ -383,6 +383,11 @@ class Engine:
         value, peak = float(self.values[row]), self._bank.peak(row, alarm.condition.rpartition("/")[2])
         return alarm.value if isnan(value) else value, alarm.peak if isnan(peak) else peak
 
+    def unit_of(self, point_id: str) -> str:
+        """The unit of a point's values; "" of no point."""
+        row = self._row.get(point_id)
+        return "" if row is None else self._points[row].unit
+
     def attach(self, alarm_id: str, snapshot_id: str) -> None:
         """A picture was taken for an alarm; its next change names it."""
         self.register.attach(alarm_id, snapshot_id)

@@ -6,10 +6,13 @@ put into words once.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from gateway.alarm.life import PROCESS, Alarm
 from gateway.engine import Engine
+
+_UNITS: Final = {"limit": "{}", "deviation": "{}", "rate": "{}/min", "discrepancy": "m³"}
+"""What an alarm's value is in, by its type, from the unit of its point."""
 
 
 class LiveList:
@@ -25,19 +28,23 @@ class LiveList:
         priority, the process's own before those about quality and the gateway, newest first.
 
         Returns:
-            an item each, shared with later views: not to be altered.
+            an item each, with the ``unit`` of its value, shared with later views: not to be altered.
         """
         before, self._said = self._said, {}
         live = []
         for alarm in sorted(engine.alarms.values(), key=_urgency):
             known = before.get(alarm.condition)
             # Every change of an alarm is another object, so the same object says the same.
-            said = known if known is not None and known[0] is alarm else (alarm, alarm.item())
+            said = known if known is not None and known[0] is alarm else (alarm, _said(alarm, engine))
             self._said[alarm.condition] = said
             value, peak = engine.latest(alarm)
             moved = value != alarm.value or peak != alarm.peak
             live.append({**said[1], "value": value, "peak": peak} if moved else said[1])
         return live
+
+
+def _said(alarm: Alarm, engine: Engine) -> dict[str, Any]:
+    return {**alarm.item(), "unit": _UNITS.get(alarm.type, "").format(engine.unit_of(alarm.point_id))}
 
 
 def _urgency(alarm: Alarm) -> tuple[bool, bool, bool, int, bool, int]:

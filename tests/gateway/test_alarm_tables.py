@@ -134,6 +134,14 @@ def test_every_part_of_the_state_is_told_on_every_screen(width: int, language: s
         assert word in together, text
 
 
+@pytest.mark.parametrize(("unit", "told"), [("m/min", "91 m/min"), ("", "91")])
+def test_a_value_stands_with_its_unit(unit: str, told: str) -> None:
+    alarm = {**ALARM, "unit": unit}
+    assert f" {told}  " in shown(*alarm_tables.alarm_blocks({"alarms": [alarm]}, "zh"))
+    assert f"  {told}  " in alarm_tables.alarm_line(alarm, "zh")
+    assert "  —  " in alarm_tables.alarm_line({**alarm, "value": None}, "zh")
+
+
 def test_an_alarm_without_marks_shows_none() -> None:
     assert alarm_tables.marks(ALARM, "zh") == []
     assert "备案" not in shown(alarm_tables.alarms_table([ALARM], "zh"))

@@ -4,6 +4,7 @@ import numpy as np
 
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.scan import Point, Scan
+from gateway.alarm.conditions import Conditions
 from gateway.alarm.limits import Limits
 from gateway.alarm.people import Acknowledge
 from gateway.engine import Engine, WatchedDevice
@@ -11,6 +12,7 @@ from gateway.instant import Now
 from gateway.live_list import LiveList
 from gateway.plant import PointConfig
 
+FAST_AND_FAR = Conditions(rise_per_min=10.0, rate_window_s=3.0, deviation=1.0, deviation_from=1.0)
 POINTS = tuple(PointConfig(Point(n, "40001"), unit="m", limits=Limits(h=5.0, hh=6.0), priority=p) for n, p in
                (("A", 2), ("B", 1), ("C", 2)))  # fmt: skip
 
@@ -28,6 +30,27 @@ def test_alarms_come_unacknowledged_first_then_by_priority():
     assert [alarm["condition"] for alarm in LiveList().view(made)] == ["B/high", "A/high", "C/quality"]
     made.command("x", Acknowledge(made.alarms["B/high"].alarm_id), Now(2, 2))
     assert [alarm["condition"] for alarm in LiveList().view(made)] == ["A/high", "C/quality", "B/high"]
+
+
+def test_each_value_has_the_unit_it_is_in():
+    points = (
+        PointConfig(Point("L", "40001"), unit="m", limits=Limits(h=8.0), conditions=FAST_AND_FAR),
+        PointConfig(Point("X", "40002"), limits=Limits(on=1.0)),
+    )
+    made = Engine([WatchedDevice("plc", points)], (), Now(0, 0))
+    made.condition("spool", "full", Now(1, 1))
+    for second in range(1, 6):
+        at_ns = second * 10**9
+        points, good = np.arange(2, dtype=np.uint16), np.full(2, GOOD, dtype=np.uint8)
+        scan = Scan("plc", "r", points, np.array([2.0 * second, 1.0]), good, at_ns, at_ns)
+        made.step([scan], Now(at_ns, at_ns))
+    assert {alarm["condition"]: alarm["unit"] for alarm in LiveList().view(made)} == {
+        "L/high": "m",
+        "L/rise": "m/min",
+        "L/above": "m",
+        "X/state": "",
+        "gateway/spool": "",
+    }
 
 
 def told(made, values, second, quality=GOOD):
