@@ -54,6 +54,7 @@ _FIELDS: Final = {
         ("action", "处置措施"),
         ("alarm_id", "报警编号"),
         ("cause", "原因"),
+        ("for_s", "时间"),
         ("id", "编号"),
         ("note", "备注"),
         ("point_id", "位号"),
@@ -255,7 +256,7 @@ def seconds_of(request: Mapping[str, Any], name: str, most_s: float) -> float:
     """
     value = request.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most_s:
-        raise said("E-NAME-SECONDS", "", field=name, most_s=f"{most_s:g}")
+        raise said("E-NAME-SECONDS", "", field=_FIELDS.get(name, name), most_s=f"{most_s:.15g}")
     return float(value)
 
 
