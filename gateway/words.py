@@ -945,6 +945,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "最多 {most} 行，分成几个文件。",
         "At most {most} lines; split it.",
     ),
+    "E-SCRIPT-SPAN": (
+        "记录从 {first} 到 {last}，超过 {most} 天。",
+        "The record goes from {first} to {last}, longer than {most} days.",
+        "检查日期有没有写错；确实这么长就分成几个文件。",
+        "See whether a date is wrong; if it is so long, split it.",
+    ),
     "E-SCRIPT-BYTES": (
         "文件超过 {most} MiB。",
         "The file is longer than {most} MiB.",

@@ -16,11 +16,14 @@ from drivers.kit.quality import Cause, Status
 from drivers.kit.quality import quality as quality_of
 from gateway.engine import WatchedDevice
 from gateway.errors import UserFacingError, UserFileErrors
+from gateway.instant import rfc3339
 from gateway.plant import PointConfig
 from gateway.sheet import column_letter, decoded, plain, rows_of
 from gateway.words import meant, said
 
 MOST_ROWS: Final = 5_000_000
+MOST_DAYS: Final = 100
+"""Every delay and every balance of the time between is judged: a date with a wrong year would take hours."""
 MOST_MISTAKES: Final = 100
 """More say nothing new."""
 
@@ -82,6 +85,10 @@ def read_recording(content: bytes, file: str, devices: Sequence[WatchedDevice]) 
     watched = _watched(devices, {tag for _, tag, _, _ in rows}, tags)
     place = {p.point.name: (d.name, row) for d in watched for row, p in enumerate(d.points)}
     rows.sort(key=lambda row: row[0])
+    first_ns, last_ns = rows[0][0], rows[-1][0]
+    if last_ns - first_ns > MOST_DAYS * 86_400 * 10**9:
+        facts = {"first": rfc3339(first_ns), "last": rfc3339(last_ns), "most": MOST_DAYS}
+        raise UserFileErrors([said("E-SCRIPT-SPAN", file, **facts)])
     return Recording(watched, tuple(_scans(rows, place)))
 
 

@@ -110,6 +110,12 @@ def test_a_mistake_is_told_with_its_place(rows: str, code: str, place: str):
     assert mistakes(HEAD + rows) == [(code, place)]
 
 
+def test_a_date_with_a_wrong_year_is_told_before_the_years_between_are_judged():
+    assert mistakes(HEAD + "2015-11-22 11:31:00,A-1,1,\n2025-11-22 11:31:00,A-1,1,\n") == [
+        ("E-SCRIPT-SPAN", "r.csv")
+    ]
+
+
 def test_a_missing_column_is_told():
     assert mistakes("时间,位号\n2025-11-22 11:31:00,A-1\n") == [("E-SCRIPT-COLUMN", "r.csv:1")]
 
