@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.kit.quality import GOOD, Cause, Status, bad, quality
 from drivers.kit.scan import Point, Scan
+from gateway.alarm import people
 from gateway.alarm.conditions import Conditions
 from gateway.alarm.life import Alarm, restore
 from gateway.alarm.limits import Limits
@@ -744,3 +745,143 @@ def test_deviations_that_stand_cost_nothing_while_no_quality_changes(monkeypatch
     assert bench.live("LT-0/above").last_known, "its other end is still bad"
     bench.see([90.0] * 20 + [50.0, math.nan], [GOOD] * 21 + [fault])
     assert not bench.live("LT-0/above").last_known
+
+
+# -- every row is its own -----------------------------------------------------------------------------
+
+
+def test_points_of_three_devices_are_judged_with_their_own_limits():
+    names = "abc"
+    devices = [WatchedDevice(name, (tank(f"{name}-1"), tank(f"{name}-2", h=60.0))) for name in names]
+    engine = Engine(devices, (), now())
+    for second, name in enumerate(names):
+        said = [_said(c) for c in engine.step([scan([70.0, 70.0], device=name)], now(second)).changes]
+        assert said == [f"raise {name}-2/high H"]
+    assert engine.values.tolist() == [70.0] * 6
+
+
+def test_a_points_column_that_its_driver_fills_anew_is_read_anew():
+    points = np.array([0], dtype=np.uint16)
+    engine = Engine([WatchedDevice("plc", (tank("LT-1"), tank("LT-2")))], (), now())
+    for row in (0, 1):
+        points[0] = row
+        engine.step([replace(scan(85.0), points=points)], now(row))
+    assert engine.values.tolist() == [85.0, 85.0]
+
+
+def test_all_scans_of_one_step_are_given_on():
+    bench = Bench()
+    scans = [scan(50.0), scan(60.0), scan(70.0)]
+    assert bench.engine.step(scans, now(1)).scans == tuple(scans)
+
+
+def test_an_empty_scan_is_a_strangers_and_disturbs_nobody():
+    bench = Bench()
+    assert bench.see([]) == []
+    assert bench.engine.strangers == 1
+
+
+def test_rates_and_deviations_are_told_of_their_own_points():
+    conditions = Conditions(rise_per_min=6.0, deviation=10.0, deviation_from="LT-1")
+    bench = Bench(tank(), tank("LT-2"), replace(tank("LT-3"), conditions=conditions, limits=Limits()))
+    said = [one for k in range(40) for one in bench.see([50.0, 50.0, 50.0 + 0.5 * k])]
+    assert said == ["raise LT-3/above ABOVE", "raise LT-3/rise RISE"]
+
+
+def test_a_forecast_is_of_its_own_point_and_of_its_limits():
+    rising = replace(tank("LT-2"), conditions=Conditions(forecast=True))
+    bench = Bench(tank(), rising)
+    for k in range(400):
+        bench.see([50.0, 40.0 + 0.05 * k])
+    [(row, one)] = bench.engine.forecasts.items()
+    true_s = (80.0 - (40.0 + 0.05 * 399)) / 0.05
+    assert (row, one.level) == (1, "H")
+    assert one.from_s <= true_s + 1 and one.to_s >= true_s - 1  # noqa: PT018 - one range
+
+
+# -- what alarms say of themselves ----------------------------------------------------------------------
+
+
+def test_alarms_of_a_source_and_of_the_gateway_have_no_point_and_say_whose_they_are():
+    bench = Bench()
+    bench.see(math.nan, bad(Cause.COMM))
+    bench.engine.condition("disk", "full", now(2))
+    source, disk = bench.live("plc/comm"), bench.live("gateway/disk")
+    assert (source.type, source.point_id, source.source, source.text) == ("comm", "", "plc", "plc")
+    assert (disk.type, disk.point_id, disk.source, disk.text) == ("gateway", "", "disk", "disk")
+    assert (disk.level_current, disk.cause, disk.active) == ("FAULT", "full", True)
+
+
+def test_an_alarm_shows_its_points_value_now_whatever_its_tag_looks_like():
+    contact = PointConfig(Point("XS-1", "1"), limits=Limits(on=0))
+    bench = Bench(tank("U1/LT-1"), contact)
+    bench.see([85.0, 0.0])
+    bench.see([88.0, 0.25])
+    assert bench.engine.latest(bench.live("U1/LT-1/high")) == (88.0, 88.0)
+    assert bench.engine.latest(bench.live("XS-1/state"))[0] == 0.25
+
+
+def test_a_level_reached_says_its_value():
+    bench = Bench()
+    bench.see(85.0)
+    bench.see(95.0)
+    assert (bench.live().value, bench.live().peak, bench.live().limit_edge) == (95.0, 95.0, 90.0)
+
+
+# -- other limits, tests, suppression -------------------------------------------------------------------
+
+
+def test_other_limits_are_those_of_the_point_and_their_delay_runs_from_then_on():
+    bench = Bench()
+    bench.see(70.0)
+    limits = Limits(h=60.0, on_delay_s=5.0)
+    assert bench.engine.change_limits("LT-1", limits, now(10)).changes == ()
+    assert bench.engine.points[0].limits == limits
+    assert bench.at(14.9) == []
+    assert bench.at(15) == ["raise LT-1/high H"]
+
+
+def test_other_limits_clear_nothing_while_the_value_is_uncertain_or_bad():
+    for q, said in ((quality(Status.UNCERTAIN), []), (bad(Cause.COMM), []), (GOOD, ["clear LT-1/high H"])):
+        bench = Bench()
+        bench.see(85.0)
+        bench.see(85.0, q)
+        changes = bench.engine.change_limits("LT-1", Limits(h=90.0), now(9)).changes
+        assert [_said(c) for c in changes] == said
+
+
+def test_a_point_that_hangs_on_others_is_tested_alone():
+    hanging = Conditions(deviation=5.0, deviation_from="LT-2", suppressed_by="HS-1")
+    bench = Bench(replace(tank(), conditions=hanging), tank("LT-2"), PointConfig(Point("HS-1", "1")))
+    outcome = bench.engine.command("li", people.Test("LT-1", 95.0, "试警", 30.0), now(1))
+    assert [_said(c) for c in outcome.sirens] == ["raise LT-1/high HH"]
+
+
+def test_a_quality_alarm_of_a_suppressed_point_is_suppressed_too():
+    points = replace(tank(), conditions=Conditions(suppressed_by="HS-1")), PointConfig(Point("HS-1", "1"))
+    bench = Bench(*points)
+    bench.see([50.0, 1.0])
+    assert bench.see([math.nan, 1.0], [bad(Cause.DEVICE_FAULT), GOOD]) == ["raise LT-1/quality BAD"]
+    assert bench.live("LT-1/quality").suppressed == "HS-1"
+
+
+# -- silence and return ---------------------------------------------------------------------------------
+
+
+def test_one_source_that_comes_back_in_part_says_nothing_of_another():
+    points = [tank(f"P-{k}", unit_id=1 + k // 2) for k in range(6)]
+    bench = Bench(*points)
+    comm = bad(Cause.COMM)
+    bench.see([math.nan] * 4, comm)
+    assert set(bench.engine.alarms) == {"plc/1/comm", "plc/2/comm"}
+    assert bench.see([50.0]) == []
+    bench.second = 8
+    assert bench.at(8) == ["clear plc/1/comm COMM", "raise P-1/quality BAD"]
+
+
+def test_a_device_that_falls_silent_and_one_that_never_spoke_are_told_in_one_look():
+    devices = [WatchedDevice("old", (tank("A"),), 1.0, polled=True), WatchedDevice("new", (tank("B"),))]
+    engine = Engine(devices, (), now())
+    engine.step([scan(50.0, device="old")], now(1))
+    told = {c.alarm.condition for c in engine.tick(now(60)).changes}
+    assert told == {"old/comm", "new/comm"}

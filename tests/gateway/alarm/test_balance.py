@@ -214,6 +214,7 @@ def test_the_engine_makes_an_advisory_of_a_misfit_that_no_siren_hears():
     assert plant.run(1300) == ["clear T-1/balance"]
     gone = plant.changes[-1].alarm
     assert (gone.last_known, gone.peak) == (False, pytest.approx(-1.8, abs=0.4))
+    assert (gone.clear_kind, gone.value) == ("returned", pytest.approx(0.0, abs=0.1))
 
 
 def test_the_engine_takes_a_misfit_up_after_a_restart_unless_nobody_balances_any_more():
