@@ -1,7 +1,7 @@
 """How fast points move: least-squares slopes over a window, for many points as columns. Pure.
 
-A row keeps ``SAMPLES`` readings spread over its window, so memory is the same for every period; what comes faster
-replaces the newest. The slope is that of ordinary least squares, its error the usual one of its residuals.
+A row keeps ``SAMPLES`` readings spread over its window, so memory is the same for every period: one that is not yet
+far enough behind the one before it makes room for the next, and the window is covered whatever the period. The slope is that of ordinary least squares, its error the usual one of its residuals.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Slopes:
         """
         newest = self._newest[rows]
         before = (newest - 1) % SAMPLES
-        advance = (mono_ns - self._at_ns[rows, before]) >= self._every_ns[rows]
+        advance = (self._at_ns[rows, newest] - self._at_ns[rows, before]) >= self._every_ns[rows]
         place = np.where(advance, (newest + 1) % SAMPLES, newest)
         self._newest[rows] = place
         self._at_ns[rows, place] = mono_ns

@@ -33,6 +33,19 @@ def test_it_is_known_once_half_the_window_is_spanned():
     assert LEAST_SAMPLES == 3
 
 
+@pytest.mark.parametrize("period_s", [1.0, 2.5, 5.0])
+@pytest.mark.parametrize("late_s", [0.0, 0.1], ids=["punctual", "jittering"])
+def test_it_stays_known_whatever_the_period_and_the_window(period_s, late_s):
+    windows = np.arange(np.ceil(5 * period_s), 251.0)
+    slopes, rows = Slopes(windows), np.arange(len(windows))
+    random = np.random.default_rng(1)
+    for k in range(int(500 / period_s)):
+        at_s = k * period_s + late_s * period_s * random.random()
+        found, _ = slopes.feed(rows, np.full(len(rows), 2.0 * at_s), int(at_s * S))
+        full = windows <= at_s
+        assert np.allclose(found[full], 2.0), f"{windows[full][np.isnan(found[full])]} s at {at_s} s"
+
+
 def test_it_is_that_of_the_window_and_forgets_what_is_older():
     slopes = Slopes(np.array([60.0]))
     for at_s in range(100):
