@@ -1,7 +1,8 @@
 """How fast points move: least-squares slopes over a window, for many points as columns. Pure.
 
 A row keeps ``SAMPLES`` readings spread over its window, so memory is the same for every period: one that is not yet
-far enough behind the one before it makes room for the next, and the window is covered whatever the period. The slope is that of ordinary least squares, its error the usual one of its residuals.
+far enough behind the one before it makes room for the next, and the window is covered whatever the period. The slope
+is that of ordinary least squares, its error the usual one of its residuals.
 """
 
 from __future__ import annotations
