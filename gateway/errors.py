@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
+
+_CONTROL: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "·")
+"""What would steer a terminal or begin another line, and what stands for it."""
 
 
 class Exit(IntEnum):
@@ -41,10 +45,10 @@ class UserFacingError(Exception):
         self.remedy = remedy
 
     def line(self, language: str) -> str:
-        """One line for people: ``CODE place: cause remedy``."""
+        """One line for people: ``CODE place: cause remedy``; what somebody typed or sent steers no terminal."""
         place = f" {self.place}" if self.place else ""
         opening, gap = (f"{self.code}{place}：", "") if language == "zh" else (f"{self.code}{place}: ", " ")
-        return f"{opening}{self.cause[language]}{gap}{self.remedy[language]}"
+        return f"{opening}{self.cause[language]}{gap}{self.remedy[language]}".translate(_CONTROL)
 
 
 class UserFileErrors(Exception):  # noqa: N818 - it is several errors, all at once

@@ -21,6 +21,7 @@ from gateway import control
 from gateway.control import ControlServer, Deed, Peer, ask, guesses, peer_of, seconds_of, text_of, watch
 from gateway.errors import Exit, UserFacingError
 from gateway.plant import Config, StorageConfig
+from gateway.words import said
 
 
 class House:
@@ -366,3 +367,11 @@ def test_the_gateways_own_user_is_engineer() -> None:
     left, right = socket.socketpair(socket.AF_UNIX)
     with left, right:
         assert peer_of(left, {}).role == "engineer"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_what_somebody_typed_steers_no_terminal(language: str) -> None:
+    name = "a\x1b]0;x\x07\x9b2J\nE-FORGED"
+    line = said("E-NAME-TARGET", name, name=name).line(language)
+    assert line.isprintable(), line
+    assert "a·]0;x··2J·E-FORGED" in line
