@@ -54,6 +54,18 @@ class Board(Annunciator):
         return on(self), on(self, "lamp")
 
 
+def test_what_calls_again_is_named_and_what_only_goes_on_is_not():
+    board = Annunciator()
+    older, newer = alarm(1, "A"), alarm(2, "B")
+    board.follow([AlarmChanged("raise", older), AlarmChanged("raise", newer)])
+    assert board.show("horn", ALL).because == newer.alarm_id
+    worse = relevelled(older, "HH", 91.0, 91.0, (90.0, None), 9)
+    board.follow([worse])
+    assert board.show("horn", ALL).because == older.alarm_id
+    board.follow([cleared(newer, "returned", 70.0, 81.0, 10)])
+    assert board.show("horn", ALL).because == older.alarm_id
+
+
 def test_a_new_alarm_sounds_and_lights_and_says_which_it_is():
     board = Board()
     assert board.show("horn", ALL) == Shown("horn", on=True, because="LT-1/high@1")

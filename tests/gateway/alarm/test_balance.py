@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.scan import Point, Scan
-from gateway.alarm.balance import Balances
+from gateway.alarm.balance import SAMPLES, Balances
 from gateway.alarm.conditions import Balance
 from gateway.alarm.life import restore
 from gateway.alarm.limits import NEVER
@@ -158,6 +158,44 @@ def test_memory_is_bounded_however_often_it_is_asked():
     for tenth in range(20_000):
         plant.balances.judge(plant.values, lambda rows: plant.good[rows], (1000 * S) + tenth * S // 10)
     assert 61 <= len(tank._window) <= 63
+
+
+def test_a_misfit_remembers_its_worst():
+    plant = Plant()
+    plant.run(900)
+    assert plant.run(700, leak=6.2) == ["raise"]
+    plant.run(700, leak=12.0)
+    assert plant.run(700) == ["clear"]
+    assert plant.said[0].apart == pytest.approx(-1.0, abs=0.05)
+    assert plant.said[-1].worst == pytest.approx(-2.0, abs=0.05)
+
+
+def test_a_misfit_whose_worst_is_not_known_has_that_of_what_was_seen_since():
+    plant = Plant()
+    assert plant.balances.restore("T-1/balance", None)
+    assert plant.run(700) == ["clear"]
+    assert plant.said[-1].worst == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_point_that_no_balance_is_drawn_of_puts_none_in_doubt():
+    plant = Plant()
+    plant.good = np.array([True, True, True, False])
+    plant.run(900)
+    assert plant.run(700, leak=12.0) == ["raise"]
+
+
+def test_a_late_sample_does_not_shift_the_next_and_a_very_late_one_begins_anew():
+    plant = Plant()
+    plant.run(1)
+    every_ns = 600 * S // SAMPLES
+    first_ns = plant.balances.next_due_ns
+    for late_ns, next_ns in (
+        (S, first_ns + every_ns),
+        (2 * every_ns, first_ns + 3 * every_ns),
+        (9 * every_ns, first_ns + 10 * every_ns),
+    ):
+        plant.balances.judge(plant.values, lambda rows: plant.good[rows], first_ns + late_ns)
+        assert plant.balances.next_due_ns == next_ns
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.alarm.conditions import Conditions
-from gateway.alarm.forecast import EVERY_NS, HORIZON_S, WINDOW_S, Forecasts, forecast
+from gateway.alarm.forecast import EVERY_NS, HORIZON_S, WINDOW_S, Forecast, Forecasts, forecast
 from gateway.alarm.limits import NEVER, Limits
 
 LIMITS = Limits(ll=10.0, l=20.0, h=80.0, hh=90.0)
@@ -127,7 +127,24 @@ def test_only_points_that_want_one_have_one_and_without_any_nothing_is_due():
     one = Forecasts([Conditions(), Conditions(forecast=True)])
     for k in range(30):
         one.feed(np.array([k, k], dtype=float), np.ones(2, dtype=bool), k * EVERY_NS)
-    assert set(one.view(np.array([30.0, 30.0]), np.ones(2, dtype=bool), lambda _: LIMITS)) == {1}
+    assert set(one.view(np.array([30.0, 30.0]), np.ones(2, dtype=bool), {1: LIMITS}.__getitem__)) == {1}
+
+
+def test_people_see_whole_seconds():
+    assert Forecast("H", 1.5, 2.2).item() == {"level": "H", "from_s": 1, "to_s": 3}
+
+
+def test_a_late_sample_does_not_shift_the_next_and_a_very_late_one_begins_anew():
+    plant = Plant(points=1)
+    plant.see(1.0)
+    first_ns = plant.forecasts.next_due_ns
+    for late_ns, next_ns in (
+        (10**9, first_ns + EVERY_NS),
+        (2 * EVERY_NS, first_ns + 3 * EVERY_NS),
+        (5 * EVERY_NS, first_ns + 6 * EVERY_NS),
+    ):
+        plant.forecasts.feed(plant.values, plant.good, first_ns + late_ns)
+        assert plant.forecasts.next_due_ns == next_ns
 
 
 def test_a_sample_is_due_so_many_times_in_a_window():

@@ -49,6 +49,11 @@ def test_the_worst_group_comes_first():
     ]
 
 
+def test_of_groups_that_want_the_same_attention_the_larger_comes_first():
+    alarms = [alarm("A"), alarm("B"), alarm("B", seen=True)]
+    assert [group.area for group in grouped(alarms, ["A", "B"])[0]] == ["B", "A"]
+
+
 def test_without_a_flood_nothing_is_grouped():
     alarms = [alarm(), alarm("B")]
     assert grouped(alarms, []) == ([], alarms)
