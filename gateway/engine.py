@@ -368,20 +368,25 @@ class Engine:
         return self._outcome(())
 
     def live(self, alarm: Alarm) -> Alarm:
-        """An alarm for people to look at: with its point's value now and the peak so far.
+        """An alarm for people to look at: with its point's value now, the peak so far and the limit that holds.
 
         The alarm that stands keeps those of its last change, as they are in the record.
         """
-        value, peak = self.latest(alarm)
-        return replace(alarm, value=value, peak=peak)
+        value, peak, limit = self.latest(alarm)
+        return replace(alarm, value=value, peak=peak, limit_edge=limit)
 
-    def latest(self, alarm: Alarm) -> tuple[float | None, float | None]:
-        """What ``live`` shows: the point's value now and the peak so far; the alarm's own where there are none."""
+    def latest(self, alarm: Alarm) -> tuple[float | None, float | None, float | None]:
+        """The point's value now, the peak so far and the limit that holds; the alarm's own where there are none."""
         row = self._row.get(alarm.point_id)
         if row is None or not alarm.active or alarm.type not in ("limit", "digital"):
-            return alarm.value, alarm.peak
+            return alarm.value, alarm.peak, alarm.limit_edge
         value, peak = float(self.values[row]), self._bank.peak(row, alarm.condition.rpartition("/")[2])
-        return alarm.value if isnan(value) else value, alarm.peak if isnan(peak) else peak
+        limit = self._points[row].limits.of(alarm.level_current)  # type: ignore[arg-type] # such alarms have one
+        return (
+            alarm.value if isnan(value) else value,
+            alarm.peak if isnan(peak) else peak,
+            alarm.limit_edge if limit is None else limit,
+        )
 
     def unit_of(self, point_id: str) -> str:
         """The unit of a point's values; "" of no point."""

@@ -22,7 +22,7 @@ class LiveList:
         self._said: dict[str, tuple[Alarm, dict[str, Any]]] = {}
 
     def view(self, engine: Engine) -> list[dict[str, Any]]:
-        """Live alarms in the order of their urgency, a limit's with its point's value now and the peak so far.
+        """Live alarms in the order of their urgency, a limit's with its point's value, peak and limit as of now.
 
         What is held back stands last. Else unacknowledged before acknowledged, active before returned, then by
         priority, the process's own before those about quality and the gateway, newest first.
@@ -37,9 +37,9 @@ class LiveList:
             # Every change of an alarm is another object, so the same object says the same.
             said = known if known is not None and known[0] is alarm else (alarm, _said(alarm, engine))
             self._said[alarm.condition] = said
-            value, peak = engine.latest(alarm)
-            moved = value != alarm.value or peak != alarm.peak
-            live.append({**said[1], "value": value, "peak": peak} if moved else said[1])
+            value, peak, limit = now = engine.latest(alarm)
+            moved = now != (alarm.value, alarm.peak, alarm.limit_edge)
+            live.append({**said[1], "value": value, "peak": peak, "limit_edge": limit} if moved else said[1])
         return live
 
 

@@ -817,7 +817,7 @@ def test_an_alarm_shows_its_points_value_now_whatever_its_tag_looks_like():
     bench = Bench(tank("U1/LT-1"), contact)
     bench.see([85.0, 0.0])
     bench.see([88.0, 0.25])
-    assert bench.engine.latest(bench.live("U1/LT-1/high")) == (88.0, 88.0)
+    assert bench.engine.latest(bench.live("U1/LT-1/high")) == (88.0, 88.0, 80.0)
     assert bench.engine.latest(bench.live("XS-1/state"))[0] == 0.25
 
 
@@ -829,6 +829,17 @@ def test_a_level_reached_says_its_value():
 
 
 # -- other limits, tests, suppression -------------------------------------------------------------------
+
+
+def test_an_alarm_that_stands_on_shows_the_limit_that_holds_now():
+    bench = Bench()
+    bench.see(85.0)
+    assert bench.engine.change_limits("LT-1", Limits(h=82.0), now(9)).changes == ()
+    assert bench.engine.live(bench.live()).limit_edge == 82.0
+    assert bench.live().limit_edge == 80.0, "as its last change is on record"
+    bench.see(85.0, bad(Cause.DEVICE_FAULT))
+    bench.engine.change_limits("LT-1", Limits(), now(10))
+    assert bench.engine.live(bench.live()).limit_edge == 80.0, "there is none now"
 
 
 def test_other_limits_are_those_of_the_point_and_their_delay_runs_from_then_on():

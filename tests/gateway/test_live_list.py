@@ -129,3 +129,11 @@ def test_of_an_alarm_that_ended_nothing_is_kept():
         made.command("x", Acknowledge(alarm.alarm_id), Now(3, 3))
     assert looking.view(made) == []
     assert not looking._said
+
+
+def test_an_alarm_that_stands_on_shows_the_limit_that_holds_now():
+    made, shown = engine(), LiveList()
+    shown.view(made)
+    made.change_limits("A", Limits(h=5.2, hh=6.0), Now(2, 2))
+    [seen] = [alarm for alarm in shown.view(made) if alarm["condition"] == "A/high"]
+    assert (seen["value"], seen["limit_edge"]) == (5.5, 5.2)
