@@ -213,6 +213,7 @@ class House:
                 held=held_back(opened.state),
                 settings=self._config.alarms,
                 balances=self._config.balances,
+                seen_ns=opened.last_ns,
             )
             self._sirens.begin(engine.alarms.values())
             self._downlinks = self._make_downlinks(opened)
@@ -482,7 +483,9 @@ class House:
         """Everything people can ask for."""
         return {
             **alarm_desk.deeds(self._do, lambda: held_view(self._intake.engine, self._clock.now())),
-            **limit_desk.deeds(self._limits, self._clock.now, self._change_limits),
+            **limit_desk.deeds(
+                self._limits, self._clock.now, self._change_limits, lambda: self._intake.outage is None
+            ),
             **siren_desk.deeds(self._sirens, self._record, self._clock.now),
             **warning_desk.deeds(self._downlinks.view, self._downlinks.answer),
             **stats_desk.deeds(lambda: self._intake.load.view(self._clock.now())),

@@ -750,6 +750,12 @@ SENTENCES: Final[dict[str, tuple[str, str, str, str]]] = {
         "用 plantgate limits 查看待批准的修改。",
         "See plantgate limits for those that wait.",
     ),
+    "E-REFUSED-LIMIT-DISK": (
+        "磁盘不能写入，修改进不了记录；限值没有改变。",
+        "The disk cannot be written, so the change would not go into the record; no limit has changed.",
+        "见 plantgate status；磁盘恢复后再改。",
+        "See plantgate status; try again once the disk is back.",
+    ),
     "E-REFUSED-LIMIT-TABLE": (
         "{name} 的限值与点表一致。",
         "The limits of {name} are as in the point table.",

@@ -15,16 +15,24 @@ from gateway.limit_rules import Figures, level_of
 from gateway.words import said
 
 
-def deeds(book: LimitBook, now: Callable[[], Now], carry_out: Callable[[Decided], None]) -> dict[str, Deed]:
+def deeds(
+    book: LimitBook,
+    now: Callable[[], Now],
+    carry_out: Callable[[Decided], None],
+    is_recording: Callable[[], bool],
+) -> dict[str, Deed]:
     """Everything that can be done with limits, by its ``op``.
 
     Args:
         book: all limits.
         now: this instant.
         carry_out: records what was decided and lets it hold.
+        is_recording: whether the disk takes records; while it does not, nothing is decided.
     """
 
     def told(name: str, decide: Callable[[], Decided]) -> dict[str, Any]:
+        if not is_recording():
+            raise said("E-REFUSED-LIMIT-DISK", name)
         try:
             decided = decide()
         except UnknownAlarmError as e:

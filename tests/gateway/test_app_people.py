@@ -12,7 +12,7 @@ import pytest
 
 from buffer.settings import SpoolSettings
 from buffer.spool import Spool
-from gateway import app, certificates, timekeeping
+from gateway import app, certificates, intake, timekeeping
 from gateway import config as configuration
 from gateway.app import House
 from gateway.clock import SystemClock
@@ -210,6 +210,31 @@ def test_the_table_wins_where_its_cell_was_edited_and_every_hand_edit_is_told(tm
             ("point LT-1", "H", 88.0, 85.0, "unknown", "", ""),
             ("point LT-1", "L", 10.0, 12.0, "unknown", "", ""),
         ]
+
+    asyncio.run(story())
+
+
+def test_no_limit_changes_while_the_record_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "STALL_S", 0.2)
+
+    async def story():
+        async with plant(tmp_path) as (site, _), site.running() as house:
+            await site.alarm("LT-1/high")
+            free, append = asyncio.Event(), house._spool.append
+
+            async def hung(what):
+                await free.wait()
+                return await append(what)
+
+            monkeypatch.setattr(house._spool, "append", hung)
+            await site.alarm("gateway/disk")
+            change = {"point_id": "LT-1", "values": {"H": 88}, "reason": "工艺变更"}
+            assert await site.refused("limit_set", **change) == "E-REFUSED-LIMIT-DISK"
+            assert await site.ask("limits") == []
+            assert (await site.alarm("LT-1/high"))["active"]
+            free.set()
+            await site.alarm("gateway/disk", lambda a: not a["active"])
+            assert (await site.ask("limit_set", **change))["changed"]
 
     asyncio.run(story())
 

@@ -30,7 +30,8 @@ class Desk:
     def __init__(self, *, second_person: bool = False) -> None:
         self.done: list[Decided] = []
         book = LimitBook(POINTS, {}, NOW, "rev", second_person=second_person)
-        self.deeds = deeds(book, lambda: NOW, self.done.append)
+        self.recording = True
+        self.deeds = deeds(book, lambda: NOW, self.done.append, lambda: self.recording)
 
     def ask(self, peer: Peer, op: str, **fields: Any) -> Any:
         request: Mapping[str, Any] = {"op": op, **fields}
@@ -104,3 +105,19 @@ def test_what_is_refused_is_said_in_words_and_carried_out_by_nobody(
     whole = {"point_id": "LT-1", "values": {"H": 82}, "reason": "x", **fields}
     assert code_of(desk, WANG, "limit_set", **whole) == code
     assert desk.done == []
+
+
+def test_nothing_is_decided_that_cannot_be_recorded() -> None:
+    desk = Desk(second_person=True)
+    waits = desk.ask(WANG, "limit_set", point_id="LT-1", values={"H": 82}, reason="x")["waits"]
+    desk.recording = False
+    for op, fields in (
+        ("limit_set", {"point_id": "PT-1", "values": {"H": 4}, "reason": "x"}),
+        ("limit_approve", {"id": waits}),
+        ("limit_reject", {"id": waits, "reason": "x"}),
+        ("limit_return", {"point_id": "LT-1", "reason": "x"}),
+    ):
+        assert code_of(desk, LI, op, **fields) == "E-REFUSED-LIMIT-DISK"
+    assert len(desk.ask(LI, "limits")) == 1
+    desk.recording = True
+    assert desk.ask(LI, "limit_approve", id=waits)["changed"]
