@@ -286,12 +286,15 @@ class Runner:
         running: dict[int, tuple[Mutant, int]] = {}
         children = int(os.environ.get("CHILDREN", "2"))
         kills: dict[str, Counter[str]] = defaultdict(Counter)
-        saved = time.monotonic()
+        saved, module = time.monotonic(), ""
         for one in self.mutants:
             known = self.verdicts.by_key.get(one.key)
             if known and known.killer:
                 kills[one.function][known.killer] += 1
-        for one in self.mutants:
+        for number, one in enumerate(self.mutants, 1):
+            if (file := one.place.split()[0]) != module:
+                module = file
+                print(f"from {number} of {len(self.mutants)}: {module}", flush=True)
             known = self.verdicts.by_key.get(one.key)
             if known and known.judged == self.digest:
                 continue
