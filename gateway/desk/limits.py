@@ -40,12 +40,8 @@ def deeds(
         except RefusedError as e:
             raise refusal(RefusedError(e.code, name=name, **e.facts), name) from e
         carry_out(decided)
-        return {
-            "name": name,
-            "changed": bool(decided.point_id),
-            "waits": decided.change_id,
-            "changes": [*decided.changes],
-        }
+        changed, waits = bool(decided.point_id), decided.change_id
+        return {"name": name, "changed": changed, "waits": waits, "changes": [*decided.changes]}
 
     def listed(request: Mapping[str, Any], _peer: Peer) -> list[dict[str, Any]]:
         return book.view(everything=request.get("all") is True)
