@@ -230,7 +230,7 @@ class _Reading:
         try:
             rest = iter(tokens)
             target, for_s, by, reason = next(rest), 0.0, "", ""
-            injected = self._number(number, next(rest)) if kind == "test" else math.nan
+            injected = self._number(number, next(rest)) if kind == "test" else 0.0
             for word in rest:
                 if word == "for":
                     for_s = self._time(number, next(rest)) / 1e9

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -47,7 +46,7 @@ class Order:
         by: who.
         reason: what they say.
         for_s: how long; 0 where it does not last.
-        value: the injected one of a test.
+        value: the injected one of a test; 0 where there is none.
     """
 
     kind: OrderKind
@@ -55,7 +54,7 @@ class Order:
     by: str = ""
     reason: str = ""
     for_s: float = 0.0
-    value: float = math.nan
+    value: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
