@@ -135,6 +135,7 @@ class Engine:
         held: what people held back then.
         settings: bounds of what people may do.
         balances: mass balances that are drawn.
+        seen_ns: UTC of the newest record, which a clock that is right is not behind.
 
     Attributes:
         values: float64[n], last value of each point that was not bad; NaN before the first.
@@ -154,10 +155,11 @@ class Engine:
         held: Iterable[Held] = (),
         settings: AlarmSettings = _USUAL,
         balances: Sequence[Balance] = (),
+        seen_ns: int = 0,
     ) -> None:
         self._points = [point for device in devices for point in device.points]
         self._lay_out(devices, now)
-        self.register = Register(standing, held, now, settings)
+        self.register = Register(standing, held, now, settings, seen_ns)
         self.strangers = 0
         conditions = [point.conditions for point in self._points]
         self._bank = Bank([point.limits for point in self._points], VALUE, self.values)

@@ -23,18 +23,20 @@ class Holds:
         held: those that stood at the last stop.
         now: the start.
         settings: bounds.
+        seen_ns: UTC that was seen already before the start; a clock that is behind it is wrong.
 
     Attributes:
         standing: by kind and target.
     """
 
-    def __init__(self, held: Iterable[Held], now: Now, settings: AlarmSettings) -> None:
+    def __init__(self, held: Iterable[Held], now: Now, settings: AlarmSettings, seen_ns: int = 0) -> None:
         self.standing: dict[Key, Held] = {}
         self._settings = settings
         self._ends_ns: dict[Key, int] = {}
         for one in held:
-            # Its end is a time of day, which may have been set since: never longer than it was meant to be.
-            left_ns = min(one.until_ns - now.utc_ns, one.until_ns - one.since_ns)
+            # Its end is a time of day, which may have been set since: never longer than it was meant to be, nor, on a
+            # box that starts without the time, as long again at every start.
+            left_ns = one.until_ns - max(now.utc_ns, one.since_ns, seen_ns)
             self._put(one, now.mono_ns + max(left_ns, 0))
 
     @property

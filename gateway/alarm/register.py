@@ -51,6 +51,7 @@ class Register:
         held: shelves and times out of service that stood then.
         now: the start.
         settings: bounds.
+        seen_ns: see ``Holds``.
 
     Attributes:
         alarms: live alarms by condition: active, or returned and not yet acknowledged or reset.
@@ -58,10 +59,15 @@ class Register:
     """
 
     def __init__(
-        self, standing: Iterable[Alarm], held: Iterable[Held], now: Now, settings: AlarmSettings
+        self,
+        standing: Iterable[Alarm],
+        held: Iterable[Held],
+        now: Now,
+        settings: AlarmSettings,
+        seen_ns: int = 0,
     ) -> None:
         self.alarms: dict[str, Alarm] = {}
-        self.holds = Holds(held, now, settings)
+        self.holds = Holds(held, now, settings, seen_ns)
         self._subjects: dict[str, Subject] = {}
         self._points: set[str] = set()
         self._started_ns = now.mono_ns

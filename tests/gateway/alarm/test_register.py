@@ -6,6 +6,7 @@ from gateway.alarm.limits import NEVER
 from gateway.alarm.people import (
     Acknowledge,
     AlarmSettings,
+    Held,
     Hold,
     RefusedError,
     Release,
@@ -302,6 +303,14 @@ def test_a_hold_survives_a_restart_and_never_lasts_longer_than_it_was_meant_to(r
     assert again.next_deadline == 5 * S + int(left_s * S)
     again.tick(Now(5 * S + int(left_s * S), clock.utc_ns))
     assert [c.transition for c in again.take()[1]] == ["unshelve"]
+
+
+def test_a_box_that_starts_without_the_time_does_not_begin_a_hold_afresh_at_every_start():
+    shelf = Held("shelve", COND, "wang", "维修", UTC, UTC + 60 * S)
+    for seen_s, left_s in ((0.0, 60.0), (45.0, 15.0), (90.0, 0.0)):
+        clock = Now(5 * S, 1_000_000_000 * S)
+        again = Register((), [shelf], clock, AlarmSettings(), UTC + int(seen_s * S))
+        assert again.holds.next_deadline == 5 * S + int(left_s * S)
 
 
 def test_what_remembers_a_hold_that_is_lost_is_heard_again_and_a_hold_holds_what_forgot_it():
