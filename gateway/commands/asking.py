@@ -12,7 +12,8 @@ from rich.live import Live
 from gateway import control, tables
 from gateway.cli import give_json, say
 from gateway.errors import Exit
-from gateway.glance import glance
+from gateway.glance import DEFAULT_CONFIG, glance
+from gateway.words import reason, said
 
 PIPED_WIDTH = 200
 """Columns where standard output is no terminal: nothing is folded away."""
@@ -59,5 +60,16 @@ def watch(args: argparse.Namespace) -> int:
 
 
 def socket_of(args: argparse.Namespace) -> Path:
-    """The control socket of the gateway that is meant."""
+    """The control socket of the gateway that is meant.
+
+    Raises:
+        UserFacingError: a configuration is named that is not there: the usual gateway is not the one that is meant.
+    """
+    try:
+        args.config.stat()
+    except (FileNotFoundError, NotADirectoryError) as e:
+        if args.config != DEFAULT_CONFIG:
+            raise said("E-CONFIG-FILE", str(args.config), reason=reason(e)) from e
+    except OSError:
+        pass  # the folder may be closed to an operator, who needs its socket only
     return glance(args.config).runtime_folder / control.SOCKET_NAME

@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway import control
 from gateway.cli import give_json, say
+from gateway.commands.asking import socket_of
 from gateway.errors import Exit
-from gateway.glance import glance
 from gateway.span import seconds_of
 from gateway.words import said
 
@@ -46,7 +46,7 @@ def _seconds(written: str) -> float:
 
 
 def _ask(args: argparse.Namespace, request: dict[str, Any]) -> Any:
-    answer = control.ask(glance(args.config).runtime_folder / control.SOCKET_NAME, request)
+    answer = control.ask(socket_of(args), request)
     if args.json:
         give_json(answer)
     return answer

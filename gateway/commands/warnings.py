@@ -10,9 +10,8 @@ from typing import Any
 
 from gateway import control
 from gateway.cli import give_json, say
-from gateway.commands.asking import console
+from gateway.commands.asking import console, socket_of
 from gateway.errors import Exit
-from gateway.glance import glance
 from gateway.receive.warn import Desk, issue
 from gateway.table_words import moment
 from gateway.tables_above import warnings_table
@@ -76,7 +75,7 @@ def warn(args: argparse.Namespace) -> int:
 
 
 def _ask(args: argparse.Namespace, request: dict[str, Any]) -> Any:
-    return control.ask(glance(args.config).runtime_folder / control.SOCKET_NAME, request)
+    return control.ask(socket_of(args), request)
 
 
 def _answered(given: dict[str, str], language: str) -> str:

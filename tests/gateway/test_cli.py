@@ -380,6 +380,16 @@ def test_without_a_gateway_it_is_7(site: Path, words: list[str]) -> None:
     assert f"E-CONTROL-ABSENT {site}/run/control.sock：没有网关在运行" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [["status"], ["alarms", "silence"], ["limits"], ["warnings"], ["warnings", "answer", "x"]]
+)
+def test_a_configuration_that_is_named_and_is_not_there_is_said_so(tmp_path: Path, words: list[str]) -> None:
+    more = ["--cause", "x", "--action", "x"] if "answer" in words else []
+    ended = plantgate(*words, *more, "--config", tmp_path / "gatway.toml")
+    assert ended.returncode == Exit.USER_FILE
+    assert f"E-CONFIG-FILE {tmp_path}/gatway.toml" in ended.stderr
+
+
 def test_status_while_the_configuration_is_half_edited(site: Path) -> None:
     swap(site, "port = 1502", "port = what")
     swap(site, '[runtime]\nfolder = "run"\n', "")
