@@ -256,8 +256,8 @@ def parse_message(topic: str, payload: bytes) -> Incoming:
         raise DialectError(f"topic {topic!r} is not the one of its content")
     if not _is_key(key) or type(seq) is not int or not 1 <= seq <= MAX_SEQ:
         raise DialectError("msg_id or seq is missing")
-    if not isinstance(site, str):
-        raise DialectError("site_id is no text")
+    if not _is_key(site):  # the topic of a receipt is longer than that of its message
+        raise DialectError(f"site_id is no text of at most {MAX_KEY_CHARS} characters")
     parts = key.split("/")
     if len(parts) != 4 or [parts[0], *parts[2:]] != [gateway, lane, str(seq)]:
         raise DialectError(f"msg_id {key!r} is not gateway/spool/lane/seq of its message")

@@ -129,8 +129,15 @@ def test_odd_content_is_stored_like_any_other(store, lane, odd):
     assert [one.outcome for one in judged] == ["new", "new"]
 
 
-@pytest.mark.parametrize("odd", [{"seq": 2**63, "msg_id": f"gw/spool/alarm/{2**63}"}, {"site_id": ["site"]}])
-def test_what_no_database_takes_is_malformed_and_nothing_else_is_held_up(store, odd):
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"seq": 2**63, "msg_id": f"gw/spool/alarm/{2**63}"},
+        {"site_id": ["site"]},
+        {"site_id": "s" * 65_500},
+    ],
+)
+def test_what_no_database_or_answer_takes_is_malformed_and_nothing_else_is_held_up(store, odd):
     envelope = {**orjson.loads(arrival("alarm", 1, {}).payload), **odd}
     topic = f"plantgate/1/{envelope['site_id']}/gw/alarm"
     judged = store.commit([Arrived(topic, orjson.dumps(envelope), 1), arrival("journal", 1, {})])
