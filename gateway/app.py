@@ -174,6 +174,9 @@ class House:
         self._watchers: dict[str, Watcher] = {}
         self._sirens: Sirens
         self._senders: tuple[Sender, ...] = ()
+        self._away: set[str] = (
+            set()
+        )  # recipients that were silent at the last stop and have not been heard since
         self._downlinks: Downlinks
         self._intake: Intake
         self._limits: LimitBook
@@ -218,6 +221,8 @@ class House:
             self._sirens.begin(engine.alarms.values())
             self._downlinks = self._make_downlinks(opened)
             self._senders = self._make_senders(opened)
+            away = (f"recipient/{sender.name}" for sender in self._senders)
+            self._away = {part for part in away if engine.register.is_active(f"gateway/{part}")}
             links, core, field = (Supervisor(self._fell) for _ in range(3))
             stack.push_async_callback(self._stop, links)
             self._intake = self._make_intake(engine, floods_of(opened.state))
@@ -319,7 +324,7 @@ class House:
     def _journal_start(self, opened: Opened) -> None:
         """Say in the record that the house starts, what it found, and what is missing since the last stop."""
         for alarm in list(self._intake.engine.alarms.values()):
-            if alarm.type == "gateway" and alarm.active:
+            if alarm.type == "gateway" and alarm.active and alarm.source not in self._away:
                 self._intake.condition(alarm.source, "")  # what is still wrong will say so again
         begun = self._limits.begun
         for entry in start_entries(
@@ -421,8 +426,12 @@ class House:
             yield f"camera/{watcher.name}", watcher.failure
         yield from self._downlinks.failures(now)
         for sender in self._senders:
-            silent = sender.state == "unauthorised" or sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S
-            yield f"recipient/{sender.name}", sender.detail or "nothing is acknowledged" if silent else ""
+            part = f"recipient/{sender.name}"
+            if sender.heard or not sender.backlog():
+                self._away.discard(part)
+            silent = sender.silent_s(now.mono_ns) > RECIPIENT_SILENT_S or part in self._away
+            wrong = silent or sender.state == "unauthorised"
+            yield part, sender.detail or "nothing is acknowledged" if wrong else ""
 
     async def _look_at_certificates(self) -> None:
         while True:

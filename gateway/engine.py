@@ -71,6 +71,10 @@ FIRST_READ_NS: Final = 60_000_000_000
 
 _USUAL: Final = AlarmSettings()
 
+RETOLD: Final = "gateway/recipient/"
+RETELL_NS: Final = 60_000_000_000
+"""What is wrong with a recipient may change from one attempt to the next; it is told again so often at most."""
+
 MEMO_ROWS: Final = 1_024
 """Groups of devices whose rows are remembered."""
 
@@ -170,6 +174,7 @@ class Engine:
         self._balances = Balances(balances, self._row)
         self._forecasts = Forecasts(conditions)
         self._trials = Trials(self._shadow_of, settings)
+        self._retell_ns: dict[str, int] = {}
         self._by_quality: dict[int, str] = {}
         self._by_contact: dict[int, str] = {}
         self._exact: dict[str, dict[int, int | str]] = {}
@@ -344,7 +349,10 @@ class Engine:
         return self._outcome(())
 
     def condition(self, name: str, cause: str, now: Now) -> Outcome:
-        """A part of the gateway itself is well (``cause`` = "") or not, and why; repeats change nothing."""
+        """A part of the gateway itself is well (``cause`` = "") or not, and why; repeats change nothing.
+
+        Of a recipient another cause is told too, at most every ``RETELL_NS``.
+        """
         condition = f"gateway/{name}"
         if not self.register.knows(condition):
             self.register.know(condition, Subject("", name, text=name))
@@ -654,10 +662,19 @@ class Engine:
         active = self.register.is_active(condition)
         if cause and not active:
             self.register.raised(condition, kind, level, now, cause=cause, suppressed=suppressed)
-        elif cause and kind == "quality" and self.alarms[condition].cause != cause:
+        elif cause and self.alarms[condition].cause != cause and self._is_told_again(condition, kind, now):
             self.register.caused(condition, level, cause, now)
         elif not cause and active:
             self.register.cleared(condition, "returned", None, None, now)
+
+    def _is_told_again(self, condition: str, kind: AlarmType, now: Now) -> bool:
+        """A change of cause is news of a point's quality, and of a recipient so often at most."""
+        if kind == "quality":
+            return True
+        if not condition.startswith(RETOLD) or now.mono_ns < self._retell_ns.get(condition, 0):
+            return False
+        self._retell_ns[condition] = now.mono_ns + RETELL_NS
+        return True
 
     def _know(self, row: int) -> None:
         """Tell the register what every condition of a point is about."""

@@ -124,6 +124,11 @@ class Sender:
         """Code of what is wrong, e.g. ``E-TLS-EXPIRED``; empty while the line is up."""
         return "" if self._error is None else self._error.code
 
+    @property
+    def heard(self) -> bool:
+        """It has acknowledged something since the start."""
+        return self._acknowledged_ns > 0
+
     def backlog(self) -> dict[Lane, int]:
         """Records not yet settled, per lane that has any."""
         waiting = {lane: head - self._settled(lane, head) for lane, head in self._heads.items()}

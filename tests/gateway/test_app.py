@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway import app
 from gateway import config as configuration
 from gateway.app import House
 from gateway.control import ask
@@ -15,11 +16,12 @@ from gateway.errors import Exit, UserFacingError
 from hil.answers import AnswerLog
 from hil.configuration import write_configuration
 from hil.modbus_plc import ModbusPlc, Unit
+from hil.pki import Authority
 
 ROWS = [{"tag": "LT-1", "device": "plc", "address": "40003", "h": 80, "hh": 90, "deadband": 2, "unit": "%"}]
 
 
-def written(tmp_path, port, rows=ROWS):
+def written(tmp_path, port, rows=ROWS, *more):
     return write_configuration(
         tmp_path,
         [
@@ -32,6 +34,7 @@ def written(tmp_path, port, rows=ROWS):
                 {"name": "plc", "driver": "modbus", "period_s": 0.2, "host": "127.0.0.1", "port": port},
             ),
             ("[[output]]", {"name": "siren", "kind": "file", "path": tmp_path / "siren"}),
+            *more,
         ],
         rows,
     )
@@ -100,6 +103,31 @@ def test_an_alarm_survives_a_restart_and_is_acknowledged_over_the_control_socket
                 assert refused.value.code == "E-NAME-ALARM"
                 assert house.status(points=False)["spool"]["heads"]["journal"] >= 3
             assert (tmp_path / "siren").read_text().count('"transition":"raise"') == 1
+
+    asyncio.run(story())
+
+
+def test_a_recipient_that_was_silent_is_not_called_well_by_a_restart(tmp_path, monkeypatch):
+    monkeypatch.setattr(app, "RECIPIENT_SILENT_S", 0.2)
+
+    def silent(data):
+        return [a for a in data["alarms"] if a["condition"] == "gateway/recipient/province"]
+
+    async def story():
+        (tmp_path / "data").mkdir()
+        authority = Authority(tmp_path / "pki")
+        own = authority.client("gw1")
+        away = {"name": "province", "host": "localhost", "port": 1, "ca": authority.ca_file}
+        away |= {"certificate": own.certificate, "private_key": own.key}
+        async with ModbusPlc({1: Unit("plc", 10)}, AnswerLog()) as plc:
+            path = written(tmp_path, plc.port, ROWS, ("[[recipient]]", away))
+            async with running(path):
+                (before,) = silent(await asked(tmp_path, {"op": "status"}, silent))
+            monkeypatch.setattr(app, "RECIPIENT_SILENT_S", 60.0)
+            async with running(path):
+                began = await asked(tmp_path, {"op": "status"}, lambda d: d["uptime_s"] > 2.5)
+        (after,) = silent(began)
+        assert (after["alarm_id"], after["active"]) == (before["alarm_id"], True)
 
     asyncio.run(story())
 

@@ -265,6 +265,18 @@ def test_a_part_of_the_gateway_is_an_alarm_once_and_clears_once():
     assert [c.transition for c in bench.engine.condition("disk", "", now(3)).changes] == ["clear"]
 
 
+def test_what_is_wrong_with_a_recipient_is_told_again_but_not_at_every_attempt():
+    bench = Bench()
+    said = []
+    for second, cause in enumerate(("silent", "E-TLS-EXPIRED", "silent", "E-TLS-EXPIRED")):
+        said += [_said(c) for c in bench.engine.condition("recipient/province", cause, now(second)).changes]
+    assert said == ["raise gateway/recipient/province FAULT", "cause gateway/recipient/province FAULT"]
+    assert bench.live("gateway/recipient/province").cause == "E-TLS-EXPIRED"
+    assert bench.engine.condition("recipient/province", "silent", now(60.9)).changes == ()
+    later = bench.engine.condition("recipient/province", "silent", now(61)).changes
+    assert [c.alarm.cause for c in later] == ["silent"]
+
+
 def standing_after(*values, points=(), **kind):
     bench = Bench(*points)
     for value in values:
