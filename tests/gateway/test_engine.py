@@ -908,3 +908,62 @@ def test_a_device_that_falls_silent_and_one_that_never_spoke_are_told_in_one_loo
     engine.step([scan(50.0, device="old")], now(1))
     told = {c.alarm.condition for c in engine.tick(now(60)).changes}
     assert told == {"old/comm", "new/comm"}
+
+
+def test_an_alarm_says_where_it_is_and_what_people_call_it():
+    bench = Bench(replace(tank(), area="罐区", description="1号罐液位"))
+    bench.see(85.0)
+    assert (bench.live().area, bench.live().text) == ("罐区", "1号罐液位")
+    bench.see(math.nan, bad(Cause.DEVICE_FAULT))
+    assert (bench.live("LT-1/quality").area, bench.live("LT-1/quality").text) == ("罐区", "1号罐液位")
+
+
+def test_a_quality_alarm_neither_latches_nor_belongs_to_a_trip_nor_calls_again():
+    conditions = Conditions(latching=True, first_out="停车", re_alarm_s=1.0)
+    bench = Bench(replace(tank(), conditions=conditions))
+    bench.see(math.nan, bad(Cause.DEVICE_FAULT))
+    alarm = bench.live("LT-1/quality")
+    assert (alarm.latched, alarm.first_out) == (False, False)
+    bench.engine.command("li", Acknowledge(alarm.alarm_id), now(2))
+    assert bench.at(10) == []
+    bench.see(85.0)
+    assert (bench.live().latched, bench.live().first_out) == (True, True)
+
+
+def test_after_a_restart_only_what_was_suppressed_is():
+    standing = standing_after(85.0)
+    assert Bench(standing=standing).engine.suppressed == {}
+
+
+def test_what_was_taken_out_keeps_its_peak():
+    before = Bench()
+    before.see(85.0)
+    before.see(88.0)
+    before.see(95.0)
+    gone = Bench(tank("LT-9"), standing=list(before.engine.alarms.values()))
+    [change] = gone.engine.step((), now(5)).changes
+    assert (change.alarm.clear_kind, change.alarm.peak) == ("point_removed", 95.0)
+
+
+def test_of_several_numbers_only_the_false_ones_are_bad():
+    bench = Bench(*many(2))
+    outcome = bench.engine.step(
+        [scan([math.nan, 50.0]), replace(scan([math.inf, 50.0]), history=True)], now(1)
+    )
+    for told in outcome.scans:
+        assert told.quality.tolist() == [bad(Cause.GARBLED), GOOD]
+
+
+def test_what_is_not_read_is_recorded_as_that():
+    bench = Bench(*many(2), polled=True)
+    bench.see([50.0, 50.0])
+    [told] = bench.engine.tick(now(60)).scans
+    assert (told.device, told.config_rev, told.points.tolist()) == ("plc", "", [0, 1])
+    assert told.quality.tolist() == [bad(Cause.NOT_READ)] * 2
+    assert (told.quality.dtype, told.points.dtype) == (np.uint8, np.uint16)
+    assert np.isnan(told.values).all()
+
+
+def test_the_unit_of_a_point_is_known_by_its_tag():
+    engine = Bench(replace(tank(), unit="m")).engine
+    assert (engine.unit_of("LT-1"), engine.unit_of("plc")) == ("m", "")

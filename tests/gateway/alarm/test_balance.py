@@ -262,6 +262,7 @@ def test_the_engine_takes_a_misfit_up_after_a_restart_unless_nobody_balances_any
     after = Watched(standing)
     assert after.run(590) == []
     assert after.run(60) == ["clear T-1/balance"]
+    assert (after.changes[-1].alarm.peak, after.changes[-1].alarm.text) == (standing.peak, "T-1")
     [change] = Watched(standing, balances=()).changes
     assert (change.transition, change.alarm.clear_kind) == ("clear", "point_removed")
 
