@@ -376,12 +376,9 @@ class Register:
         if not alarm.active or not alarm.acknowledged:
             self._realarm_ns.pop(alarm.condition, None)
         if alarm.ended:
-            self.alarms.pop(alarm.condition, None)
+            del self.alarms[alarm.condition], self._condition_of[alarm.alarm_id]
         else:
             self.alarms[alarm.condition] = alarm
-        if alarm.ended:
-            del self._condition_of[alarm.alarm_id]
-        else:
             self._condition_of[alarm.alarm_id] = alarm.condition
         if not alarm.active:
             subject = self._subjects.get(alarm.condition)

@@ -264,6 +264,12 @@ def test_a_condition_out_of_service_is_so_from_its_raise_to_the_end_of_the_hold(
     desk.do(Hold("out_of_service", "LT-1", "整个点检修", 60.0))
     assert desk.wait(82) == [("in_service", COND)], "the other one has a hold of its own, which is longer"
     assert desk.live("LT-1/low").out_of_service
+    other = Desk(**{"LT-1/low": TANK})
+    other.do(Hold("out_of_service", COND, "检修", 600.0))
+    other.do(Hold("out_of_service", "LT-1", "整个点检修", 60.0))
+    other.up()
+    other.up("LT-1/low")
+    assert other.wait(82) == [("in_service", "LT-1/low")]
 
 
 def test_what_another_hold_holds_too_stays_held():
@@ -324,12 +330,20 @@ def test_what_remembers_a_hold_that_is_lost_is_heard_again_and_a_hold_holds_what
     lost = Desk(standing=[desk.live()])
     assert lost.look() == [("unshelve", COND), ("in_service", COND)]
     assert [c.transition for c in lost.sirens] == ["in_service"]
+    assert [(c.by, c.reason) for c in lost.changes] == [("", "restart"), ("", "restart")]
     assert lost.wait(3600.0) == []
 
     forgot = Desk(standing=[heard], holds=[shelf])
     assert forgot.look() == [("shelve", COND)]
     assert forgot.live().shelved_until_ns == shelf.until_ns
     assert forgot.wait(3600.0) == [("unshelve", COND)]
+
+    desk.do(Hold("out_of_service", COND, "维修", 60.0))
+    [out] = [held(state) for state in desk.entries[0].state.values()]
+    forgot = Desk(standing=[heard], holds=[out])
+    assert forgot.look() == [("out_of_service", COND)]
+    assert [c.reason for c in forgot.changes] == ["restart"]
+    assert forgot.wait(3600.0) == [("in_service", COND)]
 
 
 # -- suppression, doubt, first out, calling again -----------------------------------------------------

@@ -74,6 +74,14 @@ def test_it_agrees_with_ordinary_least_squares_of_what_it_keeps():
     assert error == pytest.approx(np.sqrt(covariance[0, 0]))
 
 
+def test_three_readings_have_the_error_of_one_degree_of_freedom():
+    slopes = Slopes(np.array([60.0]))
+    for at_s, value in ((0, 0.0), (20, 1.0), (40, 0.0)):
+        found, error = fed(slopes, value, at_s)
+    # residuals -1/3, 2/3, -1/3: sum of squares 2/3 over 1, times to the mean -20, 0, 20: 800
+    assert (found, error) == (pytest.approx(0.0), pytest.approx(np.sqrt(2 / 3 / 800)))
+
+
 def test_rows_have_windows_and_values_of_their_own():
     slopes = Slopes(np.array([10.0, 1000.0]))
     both = np.array([0, 1])

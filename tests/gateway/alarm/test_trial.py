@@ -101,3 +101,27 @@ def test_tests_are_bounded_one_per_point_and_of_known_points():
 
 def test_without_tests_nothing_is_due():
     assert bench()._trials.next_deadline == NEVER
+
+
+def test_tests_that_end_together_are_each_told_and_journalled():
+    engine = bench(2)
+    for k in (0, 1):
+        engine.command("li", people.Test(f"LT-{k}", 95.0, "试警", 30.0), now(1))
+    outcome = engine.tick(now(31))
+    told = [(c.transition, c.alarm.condition, c.alarm.peak) for c in outcome.sirens]
+    assert told == [("clear", "LT-0/high", 95.0), ("clear", "LT-1/high", 95.0)]
+    first, second = (entry.item for entry in outcome.entries if entry.kind == "operator_action")
+    ended = "2026-09-21T14:13:51.000Z"
+    assert first == {
+        "action": "end_test", "target": "LT-0", "value": 95.0, "by": "", "reason": "试警", "until": ended, "at": ended,
+    }  # fmt: skip
+    assert second["target"] == "LT-1"
+
+
+def test_what_is_raised_at_the_very_end_of_its_test_is_told_and_taken_back():
+    engine = bench(h=80.0, on_delay_s=30.0)
+    engine.command("li", people.Test("LT-0", 85.0, "试警", 30.0), now(1))
+    outcome = engine.tick(now(31))
+    assert [c.transition for c in outcome.sirens] == ["raise", "clear"]
+    tested = [entry.item for entry in outcome.entries if entry.kind == "alarm_test"]
+    assert [(item["transition"], item["config_rev"]) for item in tested] == [("raise", ""), ("clear", "")]
