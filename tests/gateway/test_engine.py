@@ -967,3 +967,41 @@ def test_what_is_not_read_is_recorded_as_that():
 def test_the_unit_of_a_point_is_known_by_its_tag():
     engine = Bench(replace(tank(), unit="m")).engine
     assert (engine.unit_of("LT-1"), engine.unit_of("plc")) == ("m", "")
+
+
+def test_an_excursion_keeps_its_peak_over_a_restart_whatever_it_is_of():
+    conditions = Conditions(rise_per_min=6.0, deviation=10.0, deviation_from=30.0)
+    point = replace(tank(), conditions=conditions)
+    before = Bench(point)
+    for k in range(40):
+        before.see(60.0 + 0.9 * k)
+    assert set(before.engine.alarms) == {"LT-1/high", "LT-1/rise", "LT-1/above"}
+    after = Bench(point, standing=list(before.engine.alarms.values()))
+    assert after.engine.step((), now(1)).changes == (), "each is still watched"
+    said = [one for _ in range(80) for one in after.see(30.0)]
+    assert said == ["clear LT-1/high HH", "clear LT-1/above ABOVE", "clear LT-1/rise RISE"]
+    for condition, alarm in before.engine.alarms.items():
+        assert after.live(condition).peak == alarm.peak, "as the record has it"
+
+
+def test_a_rate_that_is_not_known_clears_nothing():
+    bench = Bench(replace(tank(), conditions=Conditions(rise_per_min=6.0), limits=Limits()))
+    for k in range(40):
+        bench.see(0.5 * k)
+    assert bench.live("LT-1/rise").active
+    bench.second = 400
+    assert bench.see(20.0) == [], "one reading after a hole has no slope"
+    assert bench.live("LT-1/rise").active
+
+
+def test_a_peak_that_nobody_remembers_is_none():
+    [alarm] = standing_after(85.0)
+    bench = Bench(standing=[replace(alarm, peak=None)])
+    assert bench.engine.latest(bench.live())[1] is None
+
+
+def test_without_a_point_that_wants_one_there_is_no_forecast():
+    bench = Bench()
+    bench.see(50.0)
+    assert bench.engine.forecasts == {}
+    assert bench.engine.quality.dtype == np.uint8

@@ -160,6 +160,11 @@ def test_memory_is_bounded_however_often_it_is_asked():
     assert 61 <= len(tank._window) <= 63
 
 
+def test_a_tank_without_flows_must_keep_its_level():
+    plant = Plant(Balance("T-1", "LT", 10.0))
+    assert plant.run(700) + plant.run(700, leak=12.0) == ["raise"]
+
+
 def test_a_misfit_remembers_its_worst():
     plant = Plant()
     plant.run(900)
