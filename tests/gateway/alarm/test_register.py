@@ -176,7 +176,7 @@ def test_a_shelf_is_told_once_sounds_nothing_and_ends_by_itself():
     desk.up()
     assert desk.do(Hold("shelve", COND, "维修", 60.0)) == [("shelve", COND)]
     assert [c.transition for c in desk.sirens] == ["shelve"], "so that the horn falls silent"
-    assert desk.live().shelved_until_ns == now(82).utc_ns
+    assert (desk.live().changed_ns, desk.live().shelved_until_ns) == (now(22).utc_ns, now(82).utc_ns)
     [entry] = desk.entries
     assert (entry.item["by"], entry.item["reason"], entry.item["until"]) == (
         "wang", "维修", "2026-09-21T14:14:42.000Z",

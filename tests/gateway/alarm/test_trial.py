@@ -31,8 +31,8 @@ def test_an_injected_value_sounds_is_marked_and_stays_out_of_the_alarm_lane():
     assert outcome.changes == ()
     assert engine.alarms == {}
     assert [entry.kind for entry in outcome.entries] == ["operator_action", "alarm_test"]
-    assert outcome.entries[0].item["by"] == "li"
-    assert outcome.entries[0].item["reason"] == "试警"
+    begun = outcome.entries[0].item
+    assert (begun["by"], begun["reason"], begun["at"]) == ("li", "试警", "2026-09-21T14:13:21.000Z")
     assert outcome.entries[1].item["test"] is True
     assert engine.tests[0]["value"] == 95.0
     assert engine.tests[0]["levels"] == ["HH"], "what the test is made for"
@@ -54,7 +54,7 @@ def test_a_test_ends_by_itself_or_by_command():
     ended = engine.command("wang", EndTest("LT-0"), now(41))
     assert ended.sirens[0].alarm.clear_kind == "test_ended"
     assert ended.entries[-1].item["by"] == "wang"
-    with pytest.raises(UnknownAlarmError):
+    with pytest.raises(UnknownAlarmError, match="LT-0"):
         engine.command("wang", EndTest("LT-0"), now(42))
 
 
@@ -72,31 +72,33 @@ def test_a_value_within_the_limits_raises_nothing():
 
 
 @pytest.mark.parametrize(
-    ("test", "code"),
+    ("test", "code", "facts"),
     [
-        (people.Test("LT-0", 95.0, " ", 30.0), "E-REFUSED-REASON"),
-        (people.Test("LT-0", 95.0, "x", 60.1), "E-REFUSED-LONG"),
-        (people.Test("LT-0", 95.0, "x", 0.0), "E-REFUSED-LONG"),
+        (people.Test("LT-0", 95.0, " ", 30.0), "E-REFUSED-REASON", {}),
+        (people.Test("LT-0", 95.0, "x", 60.1), "E-REFUSED-LONG", {"longest_s": "60"}),
+        (people.Test("LT-0", 95.0, "x", 0.0), "E-REFUSED-LONG", {"longest_s": "60"}),
     ],
 )
-def test_a_test_needs_a_reason_and_an_end(test, code):
+def test_a_test_needs_a_reason_and_an_end(test, code, facts):
     engine = bench()
     with pytest.raises(RefusedError) as told:
         engine.command("li", test, now(1))
-    assert told.value.code == code
+    assert (told.value.code, told.value.facts) == (code, facts)
     assert engine.tests == []
+    engine.command("li", people.Test("LT-0", 95.0, "x", 0.5), now(1))
+    assert engine.next_deadline == int(1.5 * S), "half a second is long enough"
 
 
 def test_tests_are_bounded_one_per_point_and_of_known_points():
     engine = bench(MAX_TESTS + 1)
-    with pytest.raises(UnknownAlarmError):
+    with pytest.raises(UnknownAlarmError, match="LT-99"):
         engine.command("li", people.Test("LT-99", 95.0, "x", 30.0), now(1))
     for k in range(MAX_TESTS):
         engine.command("li", people.Test(f"LT-{k}", 95.0, "x", 60.0), now(1))
     for name in ("LT-0", f"LT-{MAX_TESTS}"):
         with pytest.raises(RefusedError) as told:
             engine.command("li", people.Test(name, 95.0, "x", 30.0), now(1))
-        assert told.value.code == "E-REFUSED-TEST"
+        assert (told.value.code, told.value.facts) == ("E-REFUSED-TEST", {"most": MAX_TESTS})
 
 
 def test_without_tests_nothing_is_due():
