@@ -1005,3 +1005,12 @@ def test_without_a_point_that_wants_one_there_is_no_forecast():
     bench.see(50.0)
     assert bench.engine.forecasts == {}
     assert bench.engine.quality.dtype == np.uint8
+
+
+def test_a_shelf_does_not_begin_anew_on_a_box_that_starts_without_the_time():
+    since = now(0).utc_ns
+    shelf = people.Held("shelve", "LT-1", "wang", "维修", since, since + 60 * SECOND)
+    start = Now(5 * SECOND, since - 3600 * SECOND)
+    seen_ns = since + 50 * SECOND
+    engine = Engine([WatchedDevice("plc", (tank(),))], (), start, held=[shelf], seen_ns=seen_ns)
+    assert engine.register.next_deadline == 15 * SECOND
