@@ -31,6 +31,7 @@ class Validity(Enum):
     """From and until when a certificate holds, in days from now."""
 
     CURRENT = (-1, 90)
+    ENDING = (-1, 20)
     EXPIRED = (-30, -1)
     NOT_YET = (1, 30)
 

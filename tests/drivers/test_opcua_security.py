@@ -17,6 +17,7 @@ import pytest
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 from opcua_plant import (
+    CLIENT_URI,
     ENCRYPTED,
     SERVER_URI,
     Doorkeeper,
@@ -33,7 +34,7 @@ from drivers.kit.certificates import DistrustError
 from drivers.kit.errors import PointError, SourceError, WriteRefusedError
 from drivers.kit.quality import GOOD, Cause, bad
 from drivers.kit.ua_options import POLICIES
-from hil.pki import Credentials, opcua_application
+from hil.pki import Credentials, Validity, opcua_application
 
 MODES = [(policy, mode) for policy in POLICIES for mode in ("Sign", "SignAndEncrypt")]
 NONE = ua.SecurityPolicyType.NoSecurity
@@ -465,11 +466,16 @@ def test_what_a_server_offers_is_told_without_trusting_it(
     asyncio.run(story())
 
 
-def test_certificates_that_end_soon_are_a_warning(pki: dict[str, Credentials]) -> None:
+def test_certificates_that_end_soon_are_a_warning(tmp_path: Path) -> None:
+    ending = {
+        name: opcua_application(tmp_path, name, uri, validity=Validity.ENDING)
+        for name, uri in (("server", SERVER_URI), ("gateway", CLIENT_URI))
+    }
+
     async def story() -> None:
-        async with plant(pki["server"]) as far:
+        async with plant(ending["server"]) as far:
             catch = Catch()
-            one = source(pki, far.port, catch.post)
+            one = source(ending, far.port, catch.post)
             async with running(one):
                 await catch.until(any_good)
                 warning = one.state().warning
