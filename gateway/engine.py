@@ -20,7 +20,7 @@ Judges whole columns; Python objects appear only where something changes. Rules,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from typing import Any, Final
@@ -32,7 +32,7 @@ from drivers.kit.quality import quality as quality_of
 from drivers.kit.scan import IndexArray, Scan, ValueArray
 from gateway.alarm.balance import Balances
 from gateway.alarm.bank import VALUE, Bank, Step
-from gateway.alarm.conditions import Balance
+from gateway.alarm.conditions import Balance, Conditions
 from gateway.alarm.contacts import Contacts
 from gateway.alarm.derived import Deviations, Rates
 from gateway.alarm.entry import Entry
@@ -217,7 +217,7 @@ class Engine:
 
     def _take_up(self, balances: Sequence[Balance]) -> None:
         """Tell the register what every condition is about, and take up what stood at the last stop."""
-        self._named = [{side: f"{p.point.name}/{side}" for side in _SIDE_NAMES} for p in self._points]
+        self._named: list[dict[str, str]] = [{} for _ in self._points]
         for row in range(len(self._points)):
             self._know(row)
         for k, name in enumerate(self._sources.names):
@@ -531,7 +531,7 @@ class Engine:
         for step in steps:
             row = step.row if points is None else int(points[step.row])
             point = self._points[row]
-            condition = self._named[row][step.side.name]
+            condition = self._name(row, step.side.name)
             peak = None if np.isnan(step.peak) else step.peak
             if not step.after:
                 removed = not bank.has_limit(step.row, step.before)
@@ -576,8 +576,8 @@ class Engine:
             self._set_quality_alarm(int(rows[i]), int(quality[i]) if alarming[i] else GOOD, now)
         excursing = self._is_excursing(rows)
         for i in np.flatnonzero(excursing & (is_bad(before) != unusable)):
-            named = self._named[int(rows[i])]
-            self.register.doubted([named[side] for side in _OWN_SIDES], last_known=bool(unusable[i]))
+            own = [self._name(int(rows[i]), side) for side in _OWN_SIDES]
+            self.register.doubted(own, last_known=bool(unusable[i]))
         self._doubt_deviations()
 
     def _doubt_deviations(self) -> None:
@@ -585,8 +585,8 @@ class Engine:
         one = self._deviations
         blind = is_bad(self.quality[one.rows]) | is_bad(self.quality[one.others])
         for k in np.flatnonzero(one.bank.table.excursing & (blind != self._blind)):
-            named = self._named[int(one.rows[k])]
-            self.register.doubted([named["below"], named["above"]], last_known=bool(blind[k]))
+            apart = [self._name(int(one.rows[k]), side) for side in ("below", "above")]
+            self.register.doubted(apart, last_known=bool(blind[k]))
         self._blind = blind
 
     def _is_excursing(self, rows: Rows) -> MaskArray:
@@ -597,8 +597,13 @@ class Engine:
                 out = out | np.isin(rows, derived.rows[derived.bank.table.excursing])
         return out
 
-    def _conditions_of(self, row: int) -> Iterable[str]:
-        return self._named[row].values()
+    def _conditions_of(self, row: int) -> list[str]:
+        return [self._name(row, side) for side in _SIDE_NAMES]
+
+    def _name(self, row: int, side: str) -> str:
+        """The condition of a point's side; made once and only where it is needed, for most points have few."""
+        named = self._named[row]
+        return named.get(side) or named.setdefault(side, f"{self._points[row].point.name}/{side}")
 
     def _judge_contacts(self, now: Now) -> None:
         if len(self._contacts.holding):
@@ -691,11 +696,10 @@ class Engine:
             first_out=more.first_out,
             re_alarm_s=more.re_alarm_s,
         )
-        for side in _SIDE_NAMES[:-1]:
-            self.register.know(self._named[row][side], process)
-        self.register.know(
-            self._named[row]["quality"], replace(process, latching=False, first_out="", re_alarm_s=0.0)
-        )
+        for side in (*self._bank.names(row), *_derived_sides(more)):
+            self.register.know(self._name(row, side), process)
+        quality = replace(process, latching=False, first_out="", re_alarm_s=0.0)
+        self.register.know(self._name(row, "quality"), quality)
 
     def _know_balance(self, balance: Balance) -> None:
         row = self._row[balance.level]
@@ -784,6 +788,16 @@ class Engine:
             sirens, entries = (*self._trial_sirens, *sirens), (*entries, *self._trial_entries)
             self._trial_sirens, self._trial_entries = [], []
         return Outcome(sirens, changes, entries, scans, captures)
+
+
+def _derived_sides(conditions: Conditions) -> Iterator[str]:
+    """Sides beside those of the value on which a point can be in alarm."""
+    if conditions.fall_per_min is not None:
+        yield "fall"
+    if conditions.rise_per_min is not None:
+        yield "rise"
+    if conditions.deviation is not None:
+        yield from ("below", "above")
 
 
 def source_of(device: str, point: PointConfig) -> str:

@@ -11,6 +11,7 @@ Rules, in their order of weight:
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
@@ -355,7 +356,7 @@ class LimitBook:
             more = {"field": "limits", "old": None, "new": None, "more": len(entries) - MAX_TOLD}
             entries[MAX_TOLD:] = [self._entry("", more, who, now)]
         if _table_of(state) != table:
-            keeps[TABLE] = orjson.dumps(table)
+            keeps[TABLE] = zlib.compress(orjson.dumps(table))
         return Begun(tuple(entries), keeps)
 
     def _keep(self, tag: str, changed: Changed) -> None:
@@ -394,7 +395,7 @@ def _remembered(state: Mapping[str, bytes]) -> tuple[dict[str, Changed], list[st
 def _table_of(state: Mapping[str, bytes]) -> dict[str, dict[str, object]]:
     """What the table said at the last start; {} where nobody knows: then nothing can be said to have changed."""
     try:
-        before = orjson.loads(state.get(TABLE, b"{}"))
-    except orjson.JSONDecodeError:
+        before = orjson.loads(zlib.decompress(state[TABLE])) if TABLE in state else {}
+    except (orjson.JSONDecodeError, zlib.error):
         return {}
     return before if isinstance(before, dict) and all(isinstance(w, dict) for w in before.values()) else {}

@@ -29,7 +29,7 @@ def told(point: PointConfig) -> dict[str, object]:
             if figure := each(getattr(limits, name), level):
                 found[f"{name} {level}"] = figure
     found |= {f"filed {level}": value for level, value in limits.filed.items()}
-    for one in fields(Conditions):
+    for one in fields(Conditions) if point.conditions != usual else ():
         value = getattr(point.conditions, one.name)
         if value != getattr(usual, one.name):
             found[one.name] = value
