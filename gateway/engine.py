@@ -686,19 +686,14 @@ class Engine:
         point = self._points[row]
         more = point.conditions
         name = point.point.name
-        process = Subject(
-            point_id=name,
-            source=self._source_name(row),
-            area=point.area,
-            priority=point.priority,
-            text=point.description,
-            latching=more.latching,
-            first_out=more.first_out,
-            re_alarm_s=more.re_alarm_s,
-        )
+        about = name, self._source_name(row), point.area, point.priority, point.description
+        quality = process = Subject(*about)
+        if more.latching or more.first_out or more.re_alarm_s:
+            process = replace(
+                quality, latching=more.latching, first_out=more.first_out, re_alarm_s=more.re_alarm_s
+            )
         for side in (*self._bank.names(row), *_derived_sides(more)):
             self.register.know(self._name(row, side), process)
-        quality = replace(process, latching=False, first_out="", re_alarm_s=0.0)
         self.register.know(self._name(row, "quality"), quality)
 
     def _know_balance(self, balance: Balance) -> None:

@@ -40,7 +40,7 @@ class PointConfig:
     description: str = ""
     unit: str = ""
     limits: Limits = field(default_factory=Limits)
-    conditions: Conditions = field(default_factory=Conditions)
+    conditions: Conditions = Conditions()  # noqa: RUF009 - one for all of the many points that have none of their own
     priority: int = 2
     area: str = ""
     camera: str = ""
