@@ -793,6 +793,17 @@ def test_an_empty_scan_is_a_strangers_and_disturbs_nobody():
     assert bench.engine.strangers == 1
 
 
+@pytest.mark.parametrize(("value", "side"), [(30.0, "below"), (70.0, "above")])
+def test_a_deviation_is_last_known_while_its_twin_is_bad_on_either_side(value, side):
+    apart = Conditions(deviation=10.0, deviation_from="LT-2")
+    bench = Bench(replace(tank("LT-1"), conditions=apart), tank("LT-2"))
+    bench.see([value, 50.0])
+    bench.see([math.nan], bad(Cause.DEVICE_FAULT), first=1)
+    assert bench.live(f"LT-1/{side}").last_known
+    bench.see([50.0], first=1)
+    assert not bench.live(f"LT-1/{side}").last_known
+
+
 def test_rates_and_deviations_are_told_of_their_own_points():
     conditions = Conditions(rise_per_min=6.0, deviation=10.0, deviation_from="LT-1")
     bench = Bench(tank(), tank("LT-2"), replace(tank("LT-3"), conditions=conditions, limits=Limits()))

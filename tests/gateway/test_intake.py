@@ -125,7 +125,7 @@ def test_the_siren_sounds_before_anything_is_written(tmp_path):
             sounded = []
             h.siren.sound = lambda change: sounded.append(len(h.heard.records))
             h.intake.post(scan(50.0))
-            await until(lambda: h.intake.engine.taken_ns.all())
+            await until(h.intake.engine.taken_ns.all)
             h.intake.post(scan(90.0))
             await until(lambda: len(sounded) == 10)
             assert sounded == [0] * 10
