@@ -325,9 +325,8 @@ class LimitBook:
             who = {"by": changed.by, "approved_by": changed.approved_by, "reason": changed.reason}
             item["changed"] = {**who, "at": rfc3339(changed.at_ns)}
         if staged is not None:
-            what = {"id": staged.change_id, "changes": [*self._diff(staged)]}
             who = {"by": staged.by, "reason": staged.reason, "until": rfc3339(staged.until_ns)}
-            item["staged"] = {**what, **who}
+            item["staged"] = {"id": staged.change_id, "changes": [*self._diff(staged)], **who}
         return item
 
     # -- the start ------------------------------------------------------------------------------------
