@@ -10,6 +10,8 @@ What no test sees may still be seen by mypy, which reads every mutant once; that
 
 Everything happens in a copy under WORKING_FOLDER. Verdicts are kept there: a run that was stopped goes on, and after
 a change of code or tests each mutant is first shown to the test that killed it last time.
+
+Over 400 lines because it is one program outside every package: making, running, judging and listing in this order.
 """
 
 from __future__ import annotations

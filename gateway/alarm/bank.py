@@ -105,9 +105,8 @@ class Bank:
         self._limits = list(limits)
         self._values = values
         self._extremes = {side.name: int(not side.low) for side in sides}
-        self._peaks = np.full(
-            (2, len(values)), np.nan
-        )  # lowest and highest: both sides may be active at once
+        # lowest and highest: both sides may be active at once
+        self._peaks = np.full((2, len(values)), np.nan)
 
     def judge(
         self,

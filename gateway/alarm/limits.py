@@ -37,7 +37,7 @@ Each: TypeAlias = float | Mapping[Level, float]
 
 def each(figure: Each, level: Level) -> float:
     """What such a figure is for one limit."""
-    return figure.get(level, 0.0) if isinstance(figure, Mapping) else figure
+    return figure if isinstance(figure, float | int) else figure.get(level, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Limits:
 
     def of(self, level: Level) -> float | None:
         """The limit a level stands for, None where the point has none."""
-        value = {"LL": self.ll, "L": self.l, "H": self.h, "HH": self.hh, "ON": self.on}[level]
+        value: float | None = getattr(self, level.lower())
         return None if value is None else float(value)
 
     @property
@@ -126,8 +126,7 @@ class LimitTable:
         self._any_waiting = False
         self._calm_above = np.full(n, -np.inf)
         self._calm_below = np.full(n, np.inf)
-        for row, limit in enumerate(limits):
-            self._take(row, limit)
+        self._take(np.arange(n), limits)
         self._any_inverted = bool(self._inverted.any())
         self._any_delay = bool(self._on_ns.any() or self._off_ns.any())
         self._settle(np.arange(n))
@@ -138,7 +137,7 @@ class LimitTable:
         A delay that runs goes on unless its own limit is another now.
         """
         before = self._enter[row].copy()
-        self._take(row, limits)
+        self._take(np.array([row]), [limits])
         other = self._enter[row] != before
         self._any_inverted = bool(self._inverted.any())
         self._any_delay = bool(self._on_ns.any() or self._off_ns.any())
@@ -203,20 +202,22 @@ class LimitTable:
 
     # -- inside ---------------------------------------------------------------------------------------
 
-    def _take(self, row: int, limit: Limits) -> None:
-        self._enter[row] = self._leave[row] = np.inf
-        self._on_ns[row] = self._off_ns[row] = 0
-        self._inverted[row] = limit.on == 0
-        self._upward[row, 4] = limit.on != 0
+    def _take(self, rows: Rows, limits: Sequence[Limits]) -> None:
+        """Lay out the limits of these points, level by level."""
+        inverted = np.array([one.on == 0 for one in limits], dtype=np.bool_)
+        self._inverted[rows], self._upward[rows, 4] = inverted, ~inverted
         for k, level in enumerate(LEVELS):
-            value = limit.of(level)
-            if value is None:
-                continue
-            signed = (0.5 if limit.on == 1 else -0.5) if level == "ON" else SIGN[k] * value
-            self._enter[row, k] = signed
-            self._leave[row, k] = signed if level == "ON" else signed - each(limit.deadband, level)
-            self._on_ns[row, k] = round(each(limit.on_delay_s, level) * 1e9)
-            self._off_ns[row, k] = round(each(limit.off_delay_s, level) * 1e9)
+            values = np.array([one.of(level) for one in limits], dtype=np.float64)  # None is NaN
+            has = ~np.isnan(values)
+            deadbands = np.array([each(one.deadband, level) for one in limits])
+            signed = SIGN[k] * values
+            if level == "ON":
+                signed, deadbands = np.where(inverted, -0.5, 0.5), np.zeros(len(limits))
+            self._enter[rows, k] = np.where(has, signed, np.inf)
+            self._leave[rows, k] = np.where(has, signed - deadbands, np.inf)
+            for delays_ns, name in ((self._on_ns, "on_delay_s"), (self._off_ns, "off_delay_s")):
+                delays_s = np.array([each(getattr(one, name), level) for one in limits])
+                delays_ns[rows, k] = np.where(has, np.round(delays_s * 1e9), 0)
 
     def _violated(self, rows: Rows, values: ValueArray) -> MaskArray:
         signed = np.multiply.outer(values, SIGN)

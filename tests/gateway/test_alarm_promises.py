@@ -298,8 +298,8 @@ def _clears_on_uncertain_values(patch: pytest.MonkeyPatch) -> None:
 def _has_no_deadband(patch: pytest.MonkeyPatch) -> None:
     take = LimitTable._take
 
-    def broken(self, row, limit):
-        take(self, row, replace(limit, deadband=0.0))
+    def broken(self, rows, limits):
+        take(self, rows, [replace(limit, deadband=0.0) for limit in limits])
 
     patch.setattr(LimitTable, "_take", broken)
 

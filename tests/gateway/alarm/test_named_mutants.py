@@ -36,8 +36,8 @@ MUTANTS = {
     ),
     "the deadband lies on the return side": (
         "alarm/limits.py",
-        "signed - each(limit.deadband, level)",
-        "signed + each(limit.deadband, level)",
+        "signed - deadbands",
+        "signed + deadbands",
         "deadband",
     ),
     "a delay runs on the monotonic clock": (
