@@ -69,6 +69,8 @@ SLOWER_BY: Final = 2
 """However little time is left, an answer may take so many times as long as its unit's slowest of late."""
 SPARE_S: Final = 0.02
 """An answer is not waited for so long that the rest of the scan would end later than this before the next one."""
+GATHER_S: Final = 0.002
+"""An answer waits at most so long for those that were asked for with it, to be decoded with them."""
 READ_LOOK_S: Final = 0.02
 """A single read by listening looks so often whether everything was overheard."""
 
@@ -266,6 +268,24 @@ class _Group:
         begun_ns: when its first block was asked for, monotonic.
         is_interrupted: others came between its blocks.
     """
+
+    __slots__ = (
+        "_is_split",
+        "_judge",
+        "_options",
+        "_planned",
+        "_points",
+        "begun_ns",
+        "decoder",
+        "failed",
+        "is_interrupted",
+        "is_judged",
+        "is_plain",
+        "is_read",
+        "parts",
+        "period_ns",
+        "questions",
+    )
 
     def __init__(self, points: tuple[Point, ...], options: Options, period: int, rows: Sequence[int]) -> None:
         self.period_ns = period
@@ -469,6 +489,8 @@ class ModbusSource:
         self._probed_ns: dict[int, int] = {}
         names = ("answers", "misses", "garbled", "refused", "late", "reconnects", "overruns")
         self._standing = _Standing(device.name, self._endpoint, names)
+        self._talk: mbap.Conversation | rtu.Conversation | None = None
+        self._late_before = 0
 
     @property
     def _endpoint(self) -> str:
@@ -477,9 +499,16 @@ class ModbusSource:
         host, port = self._hosts[0]
         return f"modbus {self._options.transport.replace('_', ' ')} {host}:{port}"
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """What it has counted."""
+        return self._standing.counters
+
     def state(self) -> SourceState:
         """How the source is now."""
-        self._standing.counters["overruns"] = self.agenda.overruns
+        counters = self._standing.counters
+        counters["overruns"] = self.agenda.overruns
+        counters["late"] = self._late_before + (self._talk.late if self._talk is not None else 0)
         return self._standing.state(self._load.percent(time.monotonic()))
 
     async def read(self) -> Scan:
@@ -586,6 +615,9 @@ class ModbusSource:
                     detail = f"{self._endpoint}: {error.detail}"
                     raise SourceError(error.quality_cause, detail) from error
                 raise
+        if self._talk is not None:
+            self._late_before += self._talk.late
+        self._talk = link.talk
         return link
 
     def _rtu_link(self, gap_ns: int) -> Link:
@@ -647,23 +679,20 @@ class ModbusSource:
         slowest_s = self._slowest_s.get(unit_id, 0.0)
         self._slowest_s[unit_id] = took_s if took_s >= slowest_s else slowest_s - (slowest_s - took_s) / 16
 
-    def _finish(self, number: int, link: Link) -> None:
+    def _finish(self, number: int) -> None:
         """Post a scan whose every block was asked for."""
         group = self.groups[number]
         scan = group.scan(self.device)
         self._standing.counters["answers"] -= len(group.failed)
         is_read = len(group.failed) < len(group.parts)
-        self.read_well(number, link)
+        self.read_well(number)
         group.is_read = is_read
         self.post(scan)
 
-    def read_well(self, number: int, link: Link) -> None:
+    def read_well(self, number: int) -> None:
         """Every block of a group was read."""
         group, counters = self.groups[number], self._standing.counters
         counters["answers"] += len(group.parts)
-        if link.talk.late:
-            counters["late"] += link.talk.late
-            link.talk.late = 0
         group.is_read = True
         group.parts = []
         group.is_interrupted = False
@@ -697,7 +726,7 @@ class ModbusSource:
                     now_ns
                 )  # before the group is closed, else one that takes its whole period is always next
             if is_over:
-                self._finish(number, link)
+                self._finish(number)
                 self._say_how(link)
         if self._heals:
             self._heals = False
@@ -882,24 +911,48 @@ class _Trouble(NamedTuple):
 
 
 class _Press:
-    """Decodes together what arrived in one turn of the loop: devices of one make come out of one call."""
+    """Decodes together what was asked together: devices of one make come out of one call.
+
+    Waits until nobody's answer is awaited any more, but never longer than ``GATHER_S`` for the slow ones.
+
+    Attributes:
+        awaited: whose answers are on the way.
+    """
 
     def __init__(self) -> None:
+        self.awaited: set[_Rounds] = set()
         self._taken: dict[Decoder, list[tuple[_Rounds, _Group, bytes]]] = {}
+        self._judged: set[Decoder] = set()
+        self._patience: asyncio.TimerHandle | None = None
 
     def take(self, rounds: _Rounds, group: _Group, raw: bytes) -> None:
-        """A group was read."""
-        if not self._taken:
-            asyncio.get_running_loop().call_soon(self._press)
+        """A group was read; it is not awaited any more."""
         item = rounds, group, raw
-        taken = self._taken.get(group.decoder)
+        decoder = group.decoder
+        taken = self._taken.get(decoder)
         if taken is None:
-            self._taken[group.decoder] = [item]
+            self._taken[decoder] = [item]
         else:
             taken.append(item)
+        if group.is_judged:
+            self._judged.add(decoder)
+        if not self.awaited:
+            self._press()
+        elif self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(GATHER_S, self._press)
+
+    def forget(self, rounds: _Rounds) -> None:
+        """No answer is awaited for these any more."""
+        self.awaited.discard(rounds)
+        if self._taken and not self.awaited:
+            self._press()
 
     def _press(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         taken, self._taken = self._taken, {}
+        judged, self._judged = self._judged, set()
         taken_ns, mono_ns = time.time_ns(), time.monotonic_ns()
         for decoder, items in taken.items():
             many = None
@@ -910,7 +963,7 @@ class _Press:
                     for rounds, _, _ in items:
                         rounds.fail(error)
                     continue
-            if many is not None and not any(item[1].is_judged for item in items):
+            if many is not None and decoder not in judged:
                 _post_all(items, *many, decoder.points, taken_ns, mono_ns)
                 continue
             for row, (rounds, group, raw) in enumerate(items):
@@ -952,7 +1005,28 @@ class _Rounds:
     Attributes:
         source: whose they are.
         post, name, config_rev: of the source, at hand.
+        done: see ``Answer``.
     """
+
+    __slots__ = (
+        "_agenda",
+        "_asked",
+        "_beat",
+        "_counters",
+        "_groups",
+        "_has_neighbours",
+        "_is_alone",
+        "_link",
+        "_only",
+        "_over",
+        "_press",
+        "_timeout_s",
+        "config_rev",
+        "done",
+        "name",
+        "post",
+        "source",
+    )
 
     def __init__(self, source: ModbusSource, link: Link, ours: Beat) -> None:
         self.source = source
@@ -965,8 +1039,11 @@ class _Rounds:
         self._timeout_s = source.timeout_s
         self._has_neighbours = source.has_neighbours
         self._is_alone = source.agenda.is_alone and not source.has_neighbours
+        self._only = source.groups[0] if self._is_alone and len(source.groups[0].questions) == 1 else None
+        self._counters = source.counters
         self._press = _PRESSES.setdefault(asyncio.get_running_loop(), _Press())
         self._over: asyncio.Future[_Trouble] = asyncio.get_running_loop().create_future()
+        self.done = self._over.done
         self._asked: int | None = None
 
     async def until_trouble(self) -> _Trouble:
@@ -977,14 +1054,18 @@ class _Rounds:
         finally:
             self._beat.leave(self)
             self._link.release()
-
-    def done(self) -> bool:
-        """See ``Answer``."""
-        return self._over.done()
+            self._press.forget(self)
 
     def set_result(self, outcome: bytes | int, /) -> None:
         """See ``Answer``."""
         self._link.release()
+        self._press.awaited.discard(self)
+        if self._only is not None and type(outcome) is bytes:  # nearly always so
+            self._asked = None
+            self._counters["answers"] += 1
+            self._agenda.close(0)
+            self._press.take(self, self._only, outcome)
+            return
         asked, self._asked = self._asked, None
         assert asked is not None, "an answer comes after its question"
         group = self._groups[asked]
@@ -1002,7 +1083,7 @@ class _Rounds:
                     self.post(group.scan(self.source.device))
                 else:
                     self._press.take(self, group, outcome if len(parts) == 1 else b"".join(parts))
-                self.source.read_well(asked, self._link)
+                self.source.read_well(asked)
                 if self._is_alone:
                     return
             self._go_on()
@@ -1024,13 +1105,14 @@ class _Rounds:
 
     def _strike(self, now_ns: int) -> None:
         """A point of the grid has come."""
-        if self._over.done():
+        if self.done():
             return
         try:
             if self._is_alone:
                 self._agenda.strike(now_ns)
                 if self._asked is None:
                     self._asked = 0
+                    self._press.awaited.add(self)
                     self._link.put(self._groups[0].questions[0], self._timeout_s, self)
                 return
             self.source.struck(now_ns)
@@ -1051,6 +1133,7 @@ class _Rounds:
         if not group.parts:
             group.begun_ns = time.monotonic_ns()
         question = group.questions[len(group.parts)]
+        self._press.awaited.add(self)
         self._link.put(question, source.wait_s(question.unit_id), self)
 
 

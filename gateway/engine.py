@@ -38,7 +38,7 @@ from gateway.alarm.derived import Deviations, Rates
 from gateway.alarm.entry import Entry
 from gateway.alarm.forecast import Forecast, Forecasts
 from gateway.alarm.life import Alarm, AlarmChanged, AlarmType, ClearKind, Subject
-from gateway.alarm.limits import Limits, MaskArray, Rows
+from gateway.alarm.limits import NEVER, Limits, MaskArray, Rows
 from gateway.alarm.people import AlarmSettings, Command, EndTest, Held, Test
 from gateway.alarm.register import Register
 from gateway.alarm.trial import Trials
@@ -196,6 +196,7 @@ class Engine:
             base += len(device.points)
             if device.polled and device.points:
                 self._silence[device.name] = Silence(device.periods_s, now.mono_ns)
+        self._silent_by_ns = self._next_silence_ns()
         names = [source_of(device.name, point) for device in devices for point in device.points]
         periods_s = np.array([period for device in devices for period in device.periods_s])
         polled = np.array([device.polled for device in devices for _ in device.points], dtype=np.bool_)
@@ -266,10 +267,9 @@ class Engine:
 
     @property
     def next_deadline(self) -> int:
-        """Monotonic nanoseconds at which ``tick`` has something to decide without new data."""
-        silent = [silence.deadline_ns for silence in self._silence.values()]
+        """Monotonic nanoseconds before which ``tick`` has nothing to decide without new data."""
         return min(
-            *silent,
+            self._silent_by_ns,
             *self._sources.deadlines_ns,
             self._starting_until_ns,
             *(bank.table.next_due_ns for bank, _ in self._banks()),
@@ -325,6 +325,7 @@ class Engine:
             for name, silence in self._silence.items()
             for rows in silence.silent(now.mono_ns)
         ]
+        self._silent_by_ns = self._next_silence_ns()
         for k in self._sources.settled(now.mono_ns):
             self._come_back_in_part(k, now)
         if now.mono_ns >= self._starting_until_ns:
@@ -430,6 +431,10 @@ class Engine:
         self._trial_sirens += told[0]
         self._trial_entries += told[1]
 
+    def _next_silence_ns(self) -> int:
+        """Not before this a device has been silent for too long: what is heard until then only puts it off."""
+        return min((silence.deadline_ns for silence in self._silence.values()), default=NEVER)
+
     # -- judging columns ------------------------------------------------------------------------------
 
     def _banks(self) -> tuple[tuple[Bank, Rows | None], ...]:
@@ -451,7 +456,7 @@ class Engine:
         unusable = None if all_good else is_bad(quality)
         if unusable is not None and not (finite | unusable).all():
             return self._judge([_without_false_good(scan) for scan in scans], now)
-        taken_ns = np.repeat([scan.taken_ns for scan in scans_by_row], sizes)
+        taken_ns = np.repeat(np.array([scan.taken_ns for scan in scans_by_row]), sizes)
         first = self.value_ns[index] == 0
         self.taken_ns[index] = taken_ns
         if unusable is None:
@@ -461,9 +466,8 @@ class Engine:
             usable = rows[~unusable]
             self.values[usable] = values[~unusable]
             self.value_ns[usable] = taken_ns[~unusable]
-        same_quality = np.array_equal(self.quality[index], quality)
         before, self.quality[index] = self.quality[index].copy(), quality
-        if not same_quality or self._unsettled:
+        if self._unsettled or (before != quality).any():
             self._judge_quality(rows, before, quality, now)
             self._unsettled = bool(self._quality_alarm.any() or self._sources.down.any())
         self._judge_contacts(now)

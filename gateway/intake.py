@@ -28,9 +28,6 @@ from gateway.instant import Now, rfc3339
 from gateway.pending import MAX_CHANGES, DiskOutage, Pending, Waiting, append_of, without_bulk
 from gateway.sirens import Sirens
 
-GATHER_S: Final = 0.002
-"""Answers that arrive together are judged together; an alarm waits at most this long for its neighbours."""
-
 MAX_INBOX: Final = 20_000
 """Scans that wait for evaluation; beyond it the newest are refused and declared as a gap."""
 
@@ -120,7 +117,6 @@ class Intake:
         """Judge what arrives, for ever. Vital: the watchdog lives on this task alone."""
         while True:
             await self._arrived.wait()
-            await asyncio.sleep(GATHER_S)
             self._arrived.clear()
             now = self._clock.now()
             self._judge_inbox(now)

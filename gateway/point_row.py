@@ -24,6 +24,9 @@ LEAST_READINGS: Final = 3
 MAX_LENGTH: Final = 64
 """Registers of a text."""
 
+_USUAL: Final = Point(name="", address="")
+"""What a row that says nothing else means."""
+
 _TOGETHER: Final = (
     ("status_point", "status_bits"),
     ("heartbeat_point", "heartbeat_s"),
@@ -45,15 +48,14 @@ def point_of(
     deadband = row.number("sample_deadband") or 0.0
     if deadband < 0:
         row.wrong("sample_deadband", "E-POINTS-DEADBAND-NEGATIVE", deadband=deadband)
-    usual = Point(name=tag, address=_plain_if_ascii(row.text("address")))
     point = Point(
         name=tag,
-        address=usual.address,
-        type=kind or usual.type,
-        order=plain(row.text("order")).upper() or usual.order,
+        address=_plain_if_ascii(row.text("address")),
+        type=kind or _USUAL.type,
+        order=plain(row.text("order")).upper() or _USUAL.order,
         bit=row.whole("bit", 0, 15),
-        scale=usual.scale if scale is None else scale,
-        offset=usual.offset if offset is None else offset,
+        scale=_USUAL.scale if scale is None else scale,
+        offset=_USUAL.offset if offset is None else offset,
         unit_id=row.whole("unit_id", 0, 255),
         length=row.whole("length", 1, MAX_LENGTH),
         raw_lo=row.number("raw_lo"),

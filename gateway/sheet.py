@@ -162,16 +162,19 @@ class Row:
         return bool(self.cell(column))
 
     def text(self, column: str) -> str:
-        """What a cell holds; "" where the table has no such column."""
+        """What a cell holds; "" where the table has no such column, as most tables have few of them."""
         cell = self.cell(column)
+        if not cell:
+            return cell
         if len(cell) > MAX_TEXT_CHARS or not cell.isprintable():
             self.wrong(column, "E-POINTS-TEXT", cell=ascii(cell[:20]), most=MAX_TEXT_CHARS)
         return cell
 
     def number(self, column: str) -> float | None:
         """A number; None where the cell is empty or wrong."""
-        cell = self.text(column)
-        value = number_of(cell) if cell else None
+        if column not in self.columns or not (cell := self.text(column)):
+            return None
+        value = number_of(cell)
         if value is None or math.isfinite(value):
             return value
         self.wrong(column, "E-POINTS-NUMBER", cell=cell)
@@ -195,16 +198,18 @@ class Row:
 
     def yes(self, column: str) -> bool:
         """Yes or no; no where the cell is empty or wrong."""
-        cell = self.text(column)
-        folded = plain(cell).casefold() if cell else "0"
+        if column not in self.columns or not (cell := self.text(column)):
+            return False
+        folded = plain(cell).casefold()
         if folded not in _YES | _NO:
             self.wrong(column, "E-POINTS-YES", cell=cell)
         return folded in _YES
 
     def whole(self, column: str, lowest: int, highest: int) -> int | None:
         """A whole number within bounds; None where the cell is empty or wrong."""
-        cell = self.text(column)
-        said_plainly = plain(cell) if cell else ""
+        if column not in self.columns or not (cell := self.text(column)):
+            return None
+        said_plainly = plain(cell)
         if not said_plainly:
             return None
         if _WHOLE.fullmatch(said_plainly) and lowest <= int(float(said_plainly)) <= highest:

@@ -25,7 +25,9 @@ KILL_POLL_S: Final = 0.002
 KILL_TIMEOUT_S: Final = 5.0
 
 # Places in the text behind the closing bracket of /proc/<pid>/stat (proc(5) counts from 1, state being 3).
-_STATE, _SESSION, _UTIME, _CSTIME, _RSS = 0, 3, 11, 14, 21
+_STATE, _SESSION, _CUTIME, _CSTIME, _RSS = 0, 3, 13, 14, 21
+_SCHEDULED: Final = 2
+"""A process's clock counts what the scheduler gave it, which is finer than ticks (clock_getcpuclockid(3))."""
 
 
 class ToolMissingError(RuntimeError):
@@ -98,18 +100,19 @@ class Tree:
 
     def usage(self) -> Usage:
         """Sums over the tree now; a process that ends meanwhile counts with its parent once that waited."""
-        cpu_ticks = rss_pages = written = switches = count = 0
+        cpu_s = 0.0
+        rss_pages = written = switches = count = 0
         for pid, fields in _processes():
             if not _runs_in(self.pid, fields):
                 continue
             count += 1
-            cpu_ticks += sum(int(field) for field in fields[_UTIME : _CSTIME + 1])
+            cpu_s += _cpu_s(pid) + TICK_S * sum(int(field) for field in fields[_CUTIME : _CSTIME + 1])
             rss_pages += int(fields[_RSS])
             written += _labelled_sum(Path(f"/proc/{pid}/io"), "write_bytes")
             for task in _listing(Path(f"/proc/{pid}/task")):
                 switches += _labelled_sum(task / "status", "voluntary_ctxt_switches")
                 switches += _labelled_sum(task / "status", "nonvoluntary_ctxt_switches")
-        return Usage(cpu_ticks * TICK_S, rss_pages * PAGE_BYTES, written, switches, count)
+        return Usage(cpu_s, rss_pages * PAGE_BYTES, written, switches, count)
 
     def send_signal(self, number: signal.Signals) -> None:
         """To the leader alone; nothing happens when it has ended."""
@@ -220,6 +223,14 @@ def _labelled_sum(file: Path, label: str) -> int:
     except OSError:  # it ended meanwhile, or belongs to another user
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith(label + ":"))
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time of all threads a process has had; 0 if it has just ended."""
+    try:
+        return time.clock_gettime(~pid << 3 | _SCHEDULED)
+    except OSError:
+        return 0.0
 
 
 def _kill(pid: int) -> None:

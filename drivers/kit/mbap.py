@@ -118,6 +118,16 @@ class Conversation:
         answers: answers to questions, refusals among them.
     """
 
+    __slots__ = (
+        "_buffer",
+        "_given_up",
+        "_question",
+        "_start",
+        "answers",
+        "late",
+        "transaction",
+    )
+
     def __init__(self, transaction: int = 0) -> None:
         self.transaction = transaction
         self._question: Question | None = None
@@ -140,7 +150,7 @@ class Conversation:
         self._question = None
         self._given_up.append(self.transaction)
 
-    def take_plain(self, received: bytearray, size: int) -> bytes | None:
+    def take_plain(self, received: bytearray, seen: memoryview, size: int) -> bytes | None:
         """The whole way of an ordinary answer: its data if the first ``size`` bytes are exactly the awaited one."""
         question = self._question
         if (
@@ -152,7 +162,7 @@ class Conversation:
             return None
         self._question = None
         self.answers += 1
-        return bytes(memoryview(received)[DATA_AT:size])
+        return seen[DATA_AT:size].tobytes()
 
     def feed(self, data: bytes) -> bytes | int | None:
         """Take received bytes that are not, by themselves, the plain answer.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-SLOTS_PER_PERIOD: Final = 20
+SLOTS_PER_PERIOD: Final = 4
 """Reads are spread over this many instants of a period."""
 LOAD_WINDOW_S: Final = 10.0
 """The load that is shown is that of a window at least so long."""
@@ -74,6 +74,17 @@ class Agenda:
         overruns: turns that went by unread.
     """
 
+    __slots__ = (
+        "_due_ns",
+        "_fastest",
+        "_open",
+        "_periods",
+        "_slot",
+        "at_ns",
+        "is_alone",
+        "overruns",
+    )
+
     def __init__(self, periods: Sequence[int], slot: int, now_ns: int) -> None:
         self._periods = periods
         self._fastest = min(periods)
@@ -135,6 +146,8 @@ class Load:
     Attributes:
         busy_s: how long it was in this window; whoever is under way adds to it.
     """
+
+    __slots__ = ("_begun_s", "_last", "busy_s")
 
     def __init__(self, now_s: float) -> None:
         self._begun_s = now_s

@@ -101,9 +101,11 @@ class Device:
     config_rev: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scan:
-    """One read of one group of points of one device, as columns of equal length n.
+    """One read of one group of points of one device, as columns of equal length n; never changed once posted.
+
+    Not frozen, because that makes a scan four times as dear to make, a thousand times a second.
 
     Attributes:
         device: name of the device.
@@ -135,8 +137,7 @@ class Scan:
 
     def __post_init__(self) -> None:
         n = len(self.points)
-        assert len(self.values) == n, "values column has another length than points"
-        assert len(self.quality) == n, "quality column has another length than points"
+        assert n == len(self.values) == len(self.quality), "a column has another length than points"
         assert self.source_ns is None or len(self.source_ns) == n, "source_ns column has another length"
 
 

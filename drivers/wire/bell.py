@@ -6,10 +6,11 @@ Timers of their own would cost about half a read, and devices of one slot are du
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from drivers.kit.pace import SLOTS_PER_PERIOD, next_due
@@ -44,6 +45,58 @@ class Bell:
         del self._timers[at_s]
         for call in self._waiting.pop(at_s).values():
             call()
+
+
+class Waiting(Protocol):
+    """Who waits for something that may not come.
+
+    Attributes:
+        late_s: when it has waited long enough, as the loop's clock counts; inf while it waits for nothing.
+    """
+
+    late_s: float
+
+    def give_up(self) -> None:
+        """It has waited long enough; must not raise, and must set ``late_s``."""
+
+
+class Watch:
+    """Tells whoever has waited long enough, by one timer that is moved only when it rings: hardly anything is late.
+
+    Attributes:
+        at_s: when it rings, inf for not at all. Who begins to wait calls ``wake_by`` if that is later than its own.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._members: set[Waiting] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.at_s = math.inf
+
+    def join(self, member: Waiting) -> None:
+        """Look after it from now on."""
+        self._members.add(member)
+
+    def leave(self, member: Waiting) -> None:
+        """Look after it no more."""
+        self._members.discard(member)
+
+    def wake_by(self, late_s: float) -> None:
+        """Look no later than this."""
+        if late_s < self.at_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self.at_s = late_s
+            self._timer = self._loop.call_at(late_s, self._ring, late_s)
+
+    def _ring(self, at_s: float) -> None:
+        self._timer, self.at_s = None, math.inf
+        for member in tuple(self._members):
+            if member.late_s <= at_s:
+                member.give_up()
+        next_s = min((member.late_s for member in self._members), default=math.inf)
+        if next_s < math.inf:
+            self.wake_by(next_s)
 
 
 class Beat:
@@ -103,6 +156,14 @@ _BELLS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Bell]] = WeakKeyDicti
 def bell() -> Bell:
     """The running loop's."""
     return _BELLS.setdefault(asyncio.get_running_loop(), Bell())
+
+
+_WATCHES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Watch]] = WeakKeyDictionary()
+
+
+def watch() -> Watch:
+    """The running loop's."""
+    return _WATCHES.setdefault(asyncio.get_running_loop(), Watch())
 
 
 async def sleep_until(deadline_s: float) -> None:

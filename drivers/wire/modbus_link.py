@@ -1,5 +1,7 @@
 """One Modbus connection over TCP, a serial line or RTU in TCP. Owns the socket or tty; decides no value, no plan.
 
+Over 400 lines because each way of being connected is told from the first byte to the last, side by side.
+
 Read-only: ``send`` of each is the one line that writes, and knows exactly the reading requests. An ``Ear`` has no
 such line.
 """
@@ -19,10 +21,8 @@ from drivers.kit.errors import SourceError, WriteRefusedError
 from drivers.kit.mbap import GarbledError
 from drivers.kit.pace import Load
 from drivers.kit.quality import Cause
-from drivers.wire.bell import bell
+from drivers.wire.bell import watch
 
-TIMEOUTS_PER_S: Final = 100
-"""Timeouts are rounded up to these fractions of a second, so that requests of one slot share a timer."""
 QUIET_S: Final = 0.05
 """After anything but an awaited answer an RTU line must be silent for this before the next question."""
 UNREAD_NS: Final = 1_000_000
@@ -61,6 +61,8 @@ class Wired(asyncio.BufferedProtocol):
     Attributes:
         lost: why it can no longer be used, "" while it can.
     """
+
+    __slots__ = ("_closed", "_loop", "_transport", "lost")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -118,22 +120,45 @@ class Link(Wired):
     Attributes:
         talk: what was said on it.
         took_s: how long the last question was under way.
+        late_s: see ``bell.Waiting``.
     """
+
+    __slots__ = (
+        "_answer",
+        "_asked_s",
+        "_load",
+        "_now_s",
+        "_tcp",
+        "_unit_id",
+        "_watch",
+        "late_s",
+        "talk",
+        "took_s",
+    )
 
     talk: mbap.Conversation | rtu.Conversation
 
     def __init__(self, load: Load, transaction: int = 0) -> None:
         super().__init__()
         self._load = load
-        self._bell = bell()
+        self._watch = watch()
         self._now_s = self._loop.time
-        self._on_late = self._give_up
         self._answer: Answer | None = None
         self._unit_id = 0
         self._asked_s = 0.0
         self.took_s = 0.0
-        self._late_s = 0.0
+        self.late_s = math.inf
         self.talk = self._tcp = mbap.Conversation(transaction)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        super().connection_made(transport)
+        self._watch.join(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop."""
+        self._watch.leave(self)
+        super().connection_lost(exc)
 
     @property
     def transaction(self) -> int:
@@ -142,7 +167,7 @@ class Link(Wired):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the loop."""
-        outcome = self._tcp.take_plain(_RECEIVED, nbytes)
+        outcome = self._tcp.take_plain(_RECEIVED, _RECEIVED_VIEW, nbytes)
         answer = self._answer
         if outcome is None:
             self.data_received(bytes(_RECEIVED_VIEW[:nbytes]))
@@ -161,7 +186,9 @@ class Link(Wired):
         if outcome is not None and answer is not None and not answer.done():
             answer.set_result(outcome)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """See ``bell.Waiting``."""
+        self.late_s = math.inf
         answer = self._answer
         if answer is not None and not answer.done():
             unit_id = self._unit_id
@@ -204,18 +231,19 @@ class Link(Wired):
 
     def _wait(self, unit_id: int, timeout_s: float, answer: Answer) -> None:
         self._answer = answer
-        self._asked_s = now_s = self._now_s()
         self._unit_id = unit_id
-        self._late_s = math.ceil((now_s + timeout_s) * TIMEOUTS_PER_S) / TIMEOUTS_PER_S
-        self._bell.call_at(self._late_s, self, self._on_late)
+        self._asked_s = now_s = self._now_s()
+        self.late_s = late_s = now_s + timeout_s
+        if late_s < self._watch.at_s:
+            self._watch.wake_by(late_s)
 
     def release(self) -> None:
         """Nobody waits for an answer any more."""
         if self._answer is not None:
             self.took_s = self._now_s() - self._asked_s
             self._load.busy_s += self.took_s
-            self._bell.take_back(self._late_s, self)
             self._answer = None
+            self.late_s = math.inf
 
     async def ask(self, question: mbap.Question | rtu.Question, timeout_s: float) -> bytes | int:
         """The data bytes of a block, or the code of an exception.
@@ -240,6 +268,14 @@ class RtuLink(Link):
         gap_ns: silence between two frames, 0 where a converter sees to it.
         byte_s: time a byte takes on the line; comes on top of the time a unit may take to answer.
     """
+
+    __slots__ = (
+        "_byte_s",
+        "_gap_ns",
+        "_patient_ns",
+        "_pending",
+        "_stranger_until_s",
+    )
 
     talk: rtu.Conversation
 
@@ -368,6 +404,8 @@ class Ear(Wired):
     Args:
         hear: is given what arrives.
     """
+
+    __slots__ = ("_hear",)
 
     def __init__(self, hear: Callable[[bytes], None]) -> None:
         super().__init__()

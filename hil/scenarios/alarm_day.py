@@ -36,7 +36,7 @@ from gateway.beginning import held_back, standing
 from gateway.codec import encode_item
 from gateway.engine import Engine
 from gateway.instant import Now, rfc3339, step_between_ns
-from gateway.intake import GATHER_S, Intake
+from gateway.intake import Intake
 from gateway.pending import Pending, gap_item
 from gateway.sirens import Sirens
 from hil.day import HOUR_S, POINTS, Day
@@ -47,7 +47,6 @@ from hil.virtual_time import SYNCHRONISED, AwaitedSpool, VirtualClock, VirtualLo
 
 BEGIN_NS: Final = 1_790_000_000 * 10**9
 SECOND_NS: Final = 10**9
-GATHER_NS: Final = round(GATHER_S * 1e9)
 FLUSH_S: Final = 30.0
 MEMORY_ROWS: Final = 600_000
 PEOPLE_S: Final = 15
@@ -216,7 +215,7 @@ class _Lived:
                     await _until(loop, first_ns + SECOND_NS // 2)
                     looked = _look_after(intake, looked, clock.now())
                     intake.beat()
-                    self._opinion.look(_gathered(clock.now()))
+                    self._opinion.look(clock.now())
                     first_ns += SECOND_NS
                     for task in tasks:
                         if task.done():
@@ -270,7 +269,7 @@ class _Lived:
         for scan in self._day.scans(second, values, qualities, now):
             intake.post(scan)
             self.posted += len(scan.points)
-        self._opinion.see(second, values, qualities, _gathered(now))
+        self._opinion.see(second, values, qualities, now)
 
     def _people(self, second: int, intake: Intake, clock: VirtualClock) -> None:
         """What operators do in this second; the clock is set in the first and in the last quarter of the day."""
@@ -363,11 +362,6 @@ def _lived(day: Day, seed: int, tamper: Tamper | None, stop: threading.Event) ->
 
 async def _until(loop: VirtualLoop, at_ns: int) -> None:
     await asyncio.sleep(max(0.0, (at_ns - loop.now_ns) / 1e9))
-
-
-def _gathered(now: Now) -> Now:
-    """When the intake judges what is posted now: it waits for the neighbours of what comes first."""
-    return Now(now.mono_ns + GATHER_NS, now.utc_ns + GATHER_NS)
 
 
 def _look_after(intake: Intake, before: Now, now: Now) -> Now:

@@ -443,6 +443,32 @@ def test_devices_of_one_make_are_decoded_together_each_with_its_own() -> None:
     asyncio.run(story())
 
 
+def test_answers_wait_for_those_asked_with_them_but_not_for_a_slow_one() -> None:
+    async def slow_third(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.unit == 3:
+            await asyncio.sleep(0.03)
+        writer.write(asked.answer(identity))
+
+    async def story() -> None:
+        async with peer(slow_third) as device:
+            points = tuple(Point(f"p{k}", f"FC03/{k}") for k in range(5))
+            catches = [Catch() for _ in range(3)]
+            sources = [source(device.port, points, one, unit_id=k + 1) for k, one in enumerate(catches)]
+            tasks = [asyncio.create_task(one.run()) for one in sources]
+            for catch in catches:
+                for _ in range(8):
+                    await catch.until(any_good)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            first, second, third = ({scan.taken_mono_ns for scan in one.scans[2:]} for one in catches)
+            assert first & second, "decoded together"
+            assert not first & third, "the slow one holds nobody up"
+            assert all(min(abs(at - other) for other in first) > 10_000_000 for at in third)
+
+    asyncio.run(story())
+
+
 def test_a_silent_unit_is_asked_in_the_little_time_that_a_full_line_leaves() -> None:
     """A slow group that comes due before it is through, beside a fast one."""
     dead = {9}

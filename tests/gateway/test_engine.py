@@ -180,6 +180,9 @@ def test_a_point_without_communication_among_others_is_its_own_alarm():
 def test_a_source_that_falls_silent_is_told_by_the_clock_alone():
     bench = Bench(polled=True)
     bench.see(50.0)
+    early_ns = bench.engine.next_deadline
+    assert early_ns <= 11 * SECOND, "what was heard since has only put it off"
+    assert bench.engine.tick(now(early_ns / SECOND)).changes == ()
     assert bench.engine.next_deadline == 11 * SECOND, (
         "the stale deadline comes before the one for what was never read"
     )
