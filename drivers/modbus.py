@@ -927,6 +927,7 @@ class _Press:
 
     def take(self, rounds: _Rounds, group: _Group, raw: bytes) -> None:
         """A group was read; it is not awaited any more."""
+        rounds.is_taken = True
         item = rounds, group, raw
         decoder = group.decoder
         taken = self._taken.get(decoder)
@@ -937,17 +938,18 @@ class _Press:
         if group.is_judged:
             self._judged.add(decoder)
         if not self.awaited:
-            self._press()
+            self.press()
         elif self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(GATHER_S, self._press)
+            self._patience = asyncio.get_running_loop().call_later(GATHER_S, self.press)
 
     def forget(self, rounds: _Rounds) -> None:
         """No answer is awaited for these any more."""
         self.awaited.discard(rounds)
-        if self._taken and not self.awaited:
-            self._press()
+        if self._taken and (rounds.is_taken or not self.awaited):
+            self.press()
 
-    def _press(self) -> None:
+    def press(self) -> None:
+        """Decode and post what was taken."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -961,12 +963,14 @@ class _Press:
                     many = decoder.decode_many([raw for _, _, raw in items])
                 except Exception as error:  # noqa: BLE001 - a defect is the tasks' to raise
                     for rounds, _, _ in items:
+                        rounds.is_taken = False
                         rounds.fail(error)
                     continue
             if many is not None and decoder not in judged:
                 _post_all(items, *many, decoder.points, taken_ns, mono_ns)
                 continue
             for row, (rounds, group, raw) in enumerate(items):
+                rounds.is_taken = False
                 try:
                     values, quality = decoder.decode(raw) if many is None else (many[0][row], many[1])
                     source = rounds.source
@@ -985,6 +989,7 @@ def _post_all(
 ) -> None:
     """Scans with nothing to judge, a row of ``columns`` each."""
     for (rounds, _, raw), values in zip(items, columns, strict=True):
+        rounds.is_taken = False
         try:
             rounds.post(
                 Scan(rounds.name, rounds.config_rev, points, values, quality, taken_ns, mono_ns, None, raw)
@@ -1006,6 +1011,7 @@ class _Rounds:
         source: whose they are.
         post, name, config_rev: of the source, at hand.
         done: see ``Answer``.
+        is_taken: an answer of theirs waits to be decoded; it is posted before the next question is asked.
     """
 
     __slots__ = (
@@ -1023,6 +1029,7 @@ class _Rounds:
         "_timeout_s",
         "config_rev",
         "done",
+        "is_taken",
         "name",
         "post",
         "source",
@@ -1045,6 +1052,7 @@ class _Rounds:
         self._over: asyncio.Future[_Trouble] = asyncio.get_running_loop().create_future()
         self.done = self._over.done
         self._asked: int | None = None
+        self.is_taken = False
 
     async def until_trouble(self) -> _Trouble:
         """Run until a question meets trouble."""
@@ -1111,6 +1119,8 @@ class _Rounds:
             if self._is_alone:
                 self._agenda.strike(now_ns)
                 if self._asked is None:
+                    if self.is_taken:
+                        self._press.press()
                     self._asked = 0
                     self._press.awaited.add(self)
                     self._link.put(self._groups[0].questions[0], self._timeout_s, self)
@@ -1128,6 +1138,8 @@ class _Rounds:
         if number is None:
             source.scanned()
             return
+        if self.is_taken:
+            self._press.press()
         group = self._groups[number]
         self._asked = number
         if not group.parts:
