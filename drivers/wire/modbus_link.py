@@ -62,7 +62,7 @@ class Wired(asyncio.BufferedProtocol):
         lost: why it can no longer be used, "" while it can.
     """
 
-    __slots__ = ("_closed", "_loop", "_transport", "lost")
+    __slots__ = ("__weakref__", "_closed", "_loop", "_transport", "lost")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
