@@ -73,7 +73,9 @@ def test_plcs_are_spread_over_the_period_as_the_gateway_spreads_devices():
     plan = Plan(tuple(Plc("127.0.0.1", 502, n) for n in range(100)), VALUES, 1.0)
     slots = [plan.slot(n) for n in range(100)]
     assert slots == sorted(slots)
-    assert [slots.count(slot) for slot in range(SLOTS_PER_PERIOD)] == [100 // SLOTS_PER_PERIOD] * SLOTS_PER_PERIOD
+    assert [slots.count(slot) for slot in range(SLOTS_PER_PERIOD)] == [
+        100 // SLOTS_PER_PERIOD
+    ] * SLOTS_PER_PERIOD
 
 
 def test_scans_that_were_not_read_or_say_other_than_their_bytes_are_counted():
